@@ -1,0 +1,112 @@
+"""The settings of a check and where each came from: flags, then one configuration file, then defaults."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from curate.errors import CurateError
+from curate.finding import Severity
+
+
+class Config(BaseModel):
+    """Every setting that a flag or a configuration file can give (`curate.toml`, or `[tool.curate]`)."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    select: list[str] = ["ALL"]
+    ignore: list[str] = []
+    fail_on: Literal["error", "warning", "info", "never"] = "error"
+    format: str | None = None
+    columns: dict[str, str] = {}
+    rules: list[str] = []
+    thresholds: dict[str, dict[str, Any]] = {}
+    severity: dict[str, Severity] = {}
+    baseline: str | None = None
+    jobs: int | None = None
+
+    def that_changes_findings(self) -> dict[str, Any]:
+        """The part of the settings that goes into a report: equal parts and equal input give an equal report."""
+        return self.model_dump(exclude={"fail_on", "jobs", "baseline"}, exclude_defaults=True)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The resolved configuration and, for each value, its source ("flag", a file, or "default")."""
+
+    config: Config
+    sources: dict[str, str]
+
+
+def resolve(flags: Mapping[str, Any], config_file: str | None = None, directory: Path | None = None) -> Settings:
+    """Merge flags over the configuration file over the defaults.
+
+    The file is `config_file`, else the nearest curate.toml, else the nearest pyproject.toml with [tool.curate], searched
+    from `directory` (the working directory) upwards; files are never merged. Paths inside a file are relative to it.
+
+    Raises:
+        CurateError: an unreadable file, an unknown key (with the nearest match) or a value of the wrong type.
+    """
+    file = Path(config_file) if config_file else _nearest(directory or Path.cwd())
+    values = _load(file) if file else {}
+    sources = dict.fromkeys(Config.model_fields, "default") | dict.fromkeys(values, str(file))
+    if file:
+        for key in ("rules", "baseline"):
+            if key in values:
+                values[key] = _relative_to(file.parent, values[key])
+    given = {key: value for key, value in flags.items() if value is not None}
+    sources |= dict.fromkeys(given, "flag")
+    return Settings(_validated({**values, **given}, sources), sources)
+
+
+def _relative_to(folder: Path, value: Any) -> Any:
+    if isinstance(value, str):
+        return str(folder / value)
+    return [str(folder / item) for item in value] if isinstance(value, list) else value
+
+
+def _nearest(directory: Path) -> Path | None:
+    for folder in (directory, *directory.parents):
+        if (own := folder / "curate.toml").is_file():
+            return own
+        pyproject = folder / "pyproject.toml"
+        if pyproject.is_file() and "curate" in _toml(pyproject).get("tool", {}):
+            return pyproject
+    return None
+
+
+def _load(file: Path) -> dict[str, Any]:
+    document = _toml(file)
+    section: dict[str, Any] = document.get("tool", {}).get("curate", {}) if file.name == "pyproject.toml" else document
+    return {key.replace("-", "_"): value for key, value in section.items()}
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CurateError(f"{file}: no such configuration file") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CurateError(f"{file}: {error}") from error
+
+
+def _validated(values: dict[str, Any], sources: dict[str, str]) -> Config:
+    try:
+        return Config(**values)
+    except ValidationError as invalid:
+        first = invalid.errors()[0]
+        key = str(first["loc"][0])
+        path = ".".join(str(part) for part in first["loc"])
+        where = sources.get(key, "default")
+        if first["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(key, Config.model_fields, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(Config.model_fields)}"
+            raise CurateError(f"{where}: unknown setting {path}; {hint}") from invalid
+        given = first["input"]
+        raise CurateError(f"{where}: {path} = {given!r}: {first['msg'][0].lower()}{first['msg'][1:]}") from invalid

@@ -1,0 +1,129 @@
+"""Which rules a check runs, with which thresholds and severities."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from curate.config import Config
+from curate.errors import CurateError
+from curate.rules import RULES, Rule
+
+OWN_CODE = re.compile(r"[A-Z]{2,8}[0-9]{3}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The rules of one check. `is_default` is false where the user chose them, so that info findings count as flagged."""
+
+    rules: dict[str, Rule]
+    skipped: list[dict[str, str]]
+    is_default: bool
+
+    @property
+    def sample_rules(self) -> list[Rule]:
+        return [rule for rule in self.rules.values() if rule.stage == "sample"]
+
+    @property
+    def dataset_rules(self) -> list[Rule]:
+        return [rule for rule in self.rules.values() if rule.stage == "dataset"]
+
+    def by_name(self) -> dict[str, Rule]:
+        return {rule.name: rule for rule in self.rules.values()}
+
+
+def make_plan(config: Config) -> Plan:
+    """Choose the rules that `config` selects, own rules included.
+
+    Raises:
+        CurateError: a selector that names no rule, an own rule file that does not load, an unknown threshold.
+    """
+    known = dict(RULES)
+    for file in config.rules:
+        known |= load_own_rules(Path(file), known)
+    chosen = {
+        code: rule
+        for code, rule in known.items()
+        if _is_selected(rule, config.select, known) and not _is_named(rule, config.ignore, known)
+    }
+    for code in (*config.thresholds, *config.severity):
+        if code not in known:
+            raise CurateError(f"settings for {code}: {_no_such_rule(code, known)}")
+    for code, values in config.thresholds.items():
+        if code in chosen:
+            chosen[code] = chosen[code].with_thresholds(values)
+    for code, severity in config.severity.items():
+        if code in chosen:
+            chosen[code] = replace(chosen[code], severity=severity)
+    skipped = [
+        {"code": rule.code, "reason": "off by default", "unlock": f"--select ALL,{rule.code}"}
+        for rule in known.values()
+        if not rule.on_by_default and rule.code not in chosen
+    ]
+    return Plan(chosen, skipped, is_default=config.select == ["ALL"])
+
+
+def _is_selected(rule: Rule, selectors: Iterable[str], known: dict[str, Rule]) -> bool:
+    if not rule.on_by_default:
+        return any(word in {rule.code, rule.name} for word in selectors)
+    return _is_named(rule, selectors, known)
+
+
+def _is_named(rule: Rule, selectors: Iterable[str], known: dict[str, Rule]) -> bool:
+    return any(rule.code == match.code for word in selectors for match in matching(word, known))
+
+
+def matching(selector: str, known: dict[str, Rule]) -> Iterator[Rule]:
+    """The rules that a `--select` word names: a code, a prefix of codes, a rule's name, or ALL.
+
+    Raises:
+        CurateError: it names none.
+    """
+    word = selector.strip()
+    found = [
+        rule
+        for rule in known.values()
+        if word.upper() == "ALL" or (word and rule.code.startswith(word.upper())) or rule.name == word
+    ]
+    if not found:
+        raise CurateError(_no_such_rule(word, known))
+    return iter(found)
+
+
+def _no_such_rule(word: str, known: dict[str, Rule]) -> str:
+    near = difflib.get_close_matches(word, [*known, *(rule.name for rule in known.values())], n=1)
+    hint = f"did you mean {near[0]}?" if near else "`curate rules` lists them"
+    return f"no rule is called {word!r}; {hint}"
+
+
+def load_own_rules(file: Path, known: dict[str, Rule]) -> dict[str, Rule]:
+    """Run a person's rule file and return the rules that it registers, leaving the register as it was.
+
+    Raises:
+        CurateError: the file is missing, fails, registers nothing, or takes a code or a name that exists.
+    """
+    spec = importlib.util.spec_from_file_location(f"curate_own_rules.{file.stem}", file)
+    if spec is None or spec.loader is None or not file.is_file():
+        raise CurateError(f"rules = [{str(file)!r}]: no such Python file")
+    before = dict(RULES)
+    RULES.update(known)
+    try:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        own = {code: rule for code, rule in RULES.items() if code not in known}
+    except CurateError as error:
+        raise CurateError(f"{file}: {error}") from error
+    except Exception as error:
+        raise CurateError(f"{file} does not load: {type(error).__name__}: {error}") from error
+    finally:
+        RULES.clear()
+        RULES.update(before)
+    for code in own:
+        if not OWN_CODE.fullmatch(code):
+            raise CurateError(f"{file}: {code!r} is no rule code; use capital letters and three digits, such as OWN001")
+    if not own:
+        raise CurateError(f"{file} registers no rule; decorate a function with @curate.rule(CODE, severity=...)")
+    return own

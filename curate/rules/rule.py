@@ -1,0 +1,173 @@
+"""The shape of a rule and the one register of them all.
+
+A rule is a function with a code, a severity and a docstring that IS its documentation. The kebab-case name of the rule
+is the function's name; the keyword-only arguments of the function are its thresholds, set under `[thresholds.CODE]`.
+
+    @rule("TXT901", severity="warning")
+    def shouting(sample: Sample, *, min_letters: int = 20) -> Iterator[Fault]:
+        '''An answer is all capitals. ...'''
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal
+
+from curate.errors import CurateError
+from curate.finding import NO_FIX, Fault, Fix, Flag, Place, Severity
+from curate.sample import Sample
+
+SampleCheck = Callable[..., Iterable[Fault]]
+Measure = Callable[[Sample], Any]
+Measured = list[tuple[Place, Any]]
+DatasetCheck = Callable[..., Iterable[Flag]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule, as `curate rules`, the documentation, the driver and the app's legend read it.
+
+    `stage` says who runs the check: "reading" rules are noticed by the readers and have no check, "sample" rules see
+    one sample, "dataset" rules see what `measure` took from every sample (None is left out).
+    `scope` of a data-set rule: judged for each file alone, or for all the input together.
+    `repair` mends a text (text to text, idempotent) where `fix.action` is "edit".
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    doc: str
+    stage: Literal["reading", "sample", "dataset"]
+    check: Callable[..., Any] | None = None
+    measure: Measure | None = None
+    scope: Literal["file", "all"] = "file"
+    fix: Fix = NO_FIX
+    repair: Callable[[str], str] | None = None
+    on_by_default: bool = True
+
+    @property
+    def family(self) -> str:
+        return self.code.rstrip("0123456789")
+
+    @property
+    def summary(self) -> str:
+        """The first line of the documentation, which names the fault."""
+        return self.doc.split("\n", 1)[0]
+
+    @property
+    def thresholds(self) -> dict[str, Any]:
+        """The names and defaults of the values that a configuration may set."""
+        if self.check is None:
+            return {}
+        check = self.check
+        bound = check.keywords if isinstance(check, partial) else {}
+        parameters = inspect.signature(check.func if isinstance(check, partial) else check).parameters.values()
+        return {p.name: bound.get(p.name, p.default) for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    def with_thresholds(self, values: dict[str, Any]) -> Rule:
+        """The same rule with other thresholds.
+
+        Raises:
+            CurateError: the rule has no such threshold, or the value is of another type.
+        """
+        known = self.thresholds
+        for name, value in values.items():
+            if name not in known:
+                names = ", ".join(known) or "none"
+                raise CurateError(f"[thresholds.{self.code}] {name}: no such threshold; {self.code} has: {names}")
+            wanted = float if isinstance(known[name], float) else type(known[name])
+            if isinstance(value, bool) != (wanted is bool) or not isinstance(
+                value, (wanted, int) if wanted is float else wanted
+            ):
+                raise CurateError(
+                    f"[thresholds.{self.code}] {name} = {value!r}: expected {wanted.__name__}, "
+                    f"as in the default {known[name]!r}"
+                )
+        return replace(self, check=partial(self.check, **values)) if self.check else self
+
+
+RULES: dict[str, Rule] = {}
+
+
+def _register(function: Callable[..., Any], code: str, **fields: Any) -> None:
+    name = function.__name__.replace("_", "-")
+    if code in RULES:
+        raise CurateError(f"rule {name}: the code {code} is already taken by {RULES[code].name}")
+    if any(other.name == name for other in RULES.values()):
+        raise CurateError(f"rule {code}: the name {name} is already taken")
+    if not function.__doc__:
+        raise CurateError(f"rule {code} ({name}) has no docstring: it is the documentation that users read")
+    RULES[code] = Rule(code=code, name=name, doc=inspect.cleandoc(function.__doc__), **fields)
+
+
+def reading_rule(
+    code: str, *, severity: Severity, fix: Fix = NO_FIX
+) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Register a rule that the readers notice: they yield a Fault with this rule's name, so it has no check."""
+
+    def register(function: Callable[[], None]) -> Callable[[], None]:
+        _register(function, code, stage="reading", severity=severity, fix=fix)
+        return function
+
+    return register
+
+
+def rule(
+    code: str,
+    *,
+    severity: Severity,
+    fix: Fix = NO_FIX,
+    repair: Callable[[str], str] | None = None,
+    on_by_default: bool = True,
+) -> Callable[[SampleCheck], SampleCheck]:
+    """Register a rule about one sample: `check(sample, *, thresholds...)` yields its faults."""
+
+    def register(check: SampleCheck) -> SampleCheck:
+        _register(
+            check,
+            code,
+            stage="sample",
+            severity=severity,
+            check=check,
+            fix=fix,
+            repair=repair,
+            on_by_default=on_by_default,
+        )
+        return check
+
+    return register
+
+
+def dataset_rule(
+    code: str,
+    *,
+    severity: Severity,
+    measure: Measure,
+    scope: Literal["file", "all"] = "file",
+    fix: Fix = NO_FIX,
+    on_by_default: bool = True,
+) -> Callable[[DatasetCheck], DatasetCheck]:
+    """Register a rule about the data set.
+
+    `measure(sample)` runs beside the sample rules, in any process, and returns a small picklable value or None; then
+    `check(measured, *, thresholds...)` sees the list of (place, value) in input order and yields flags.
+    """
+
+    def register(check: DatasetCheck) -> DatasetCheck:
+        _register(
+            check,
+            code,
+            stage="dataset",
+            severity=severity,
+            check=check,
+            measure=measure,
+            scope=scope,
+            fix=fix,
+            on_by_default=on_by_default,
+        )
+        return check
+
+    return register
