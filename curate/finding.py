@@ -120,6 +120,18 @@ class Finding:
         return out
 
 
+@dataclass(frozen=True, slots=True)
+class InternalError:
+    """A bug, not a finding: the rule `code` crashed at `place`. The exit code is 2; all other checks were done."""
+
+    code: str
+    place: Place
+    error: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {"code": self.code, **self.place.as_json(), "error": self.error}
+
+
 def group_id(family: str, members: Iterable[Place]) -> str:
     """Name a group by its members: the family and 8 hex digits of a hash of the sorted member ids."""
     ids = "\n".join(sorted(member.sample_id or "" for member in members))

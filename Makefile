@@ -1,0 +1,36 @@
+.PHONY: setup demo test lint bench
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+# The first of these that runs and is new enough. `make PYTHON=/path/to/python setup` overrides it.
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11 python,\
+	$(if $(shell $(name) -c 'import sys; print("yes" if sys.version_info >= (3, 11) else "")' 2>/dev/null),$(name))))
+
+help:
+	@echo "make demo    check the sample data sets        make test    lint, types and tests"
+	@echo "make setup   make .venv (the others do it)     make lint    ruff and mypy          make bench   time it"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints-dev.txt
+	@test -n "$(PYTHON)" || { echo "curate needs Python 3.11 or newer on the PATH; found: $$(python3 --version 2>&1)" >&2; exit 1; }
+	@echo "Installing into .venv with $(PYTHON); this takes about a minute."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "$(PYTHON) cannot make a virtual environment (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-dev.txt -e '.[dev]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/curate check samples/support.jsonl --fail-on never
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+test: lint
+	@$(BIN)/python -m pytest -q -n 2
+
+bench: setup
+	@$(BIN)/python benchmarks/check.py

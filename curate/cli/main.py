@@ -1,0 +1,84 @@
+"""The entry point: the list of commands, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+
+import click
+
+from curate import __version__
+from curate.errors import CurateError
+
+COMMANDS = {
+    "check": ("curate.cli.check", "List every bad row of a data set with its reason."),
+    "convert": ("curate.cli.convert", "Rewrite a data set in another format, losing nothing unsaid."),
+    "rules": ("curate.cli.rules", "List the rules."),
+    "rule": ("curate.cli.rules", "Explain one rule: why it matters, an example, how to fix it."),
+}
+
+EXAMPLES = """\b
+Examples:
+  curate check data.jsonl                            what is wrong, the worst first
+  curate check data.jsonl --output-format json       every finding, for scripts
+  curate rule FMT104                                 why a rule matters and how to fix it
+  curate convert chat.jsonl -o out.jsonl --to sharegpt
+
+\b
+Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 wrong usage, unreadable input or an internal error.
+"""
+
+
+class LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=EXAMPLES,
+)
+@click.version_option(__version__, prog_name="curate")
+def cli() -> None:
+    """Exact, fast, explained checks for the data behind fine-tuned language models."""
+
+
+def main() -> None:
+    """Run the command line and exit: a crash must never look like findings, so it exits with 2."""
+    try:
+        code = cli.main(standalone_mode=False)
+        sys.stdout.flush()
+    except CurateError as error:
+        code = _say(f"curate: {error}")
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (KeyboardInterrupt, click.Abort):
+        code = _say("curate: interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    except Exception:
+        traceback.print_exc()
+        code = _say("curate: internal error (the traceback is above): this is a bug of curate, not of your data")
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(line: str, code: int = 2) -> int:
+    from curate.report.safe import safe
+
+    click.echo(safe(line), err=True)
+    return code

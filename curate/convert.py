@@ -1,0 +1,163 @@
+"""Conversion between formats: every written row reads back as the same sample, and nothing is lost in silence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from curate.errors import CurateError
+from curate.finding import Place
+from curate.formats import FORMATS, Format, Layout, Unreadable, gather, read_value, survey
+from curate.formats.preference import chosen_start
+from curate.formats.tools import dump_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from curate.io import Input, RawRow
+    from curate.sample import Sample
+
+Use = Literal["chosen", "rejected"]
+Reasons = tuple[Place, list[str]]
+
+
+@dataclass
+class ConvertResult:
+    """What a conversion did with every row.
+
+    `rows` were read, `written` samples written. `unread` rows gave no sample, `lost` samples were left out because the
+    target cannot hold them, each with the reasons; `unused` samples were left out by `use`.
+    """
+
+    rows: int = 0
+    written: int = 0
+    unread: list[Reasons] = field(default_factory=list)
+    lost: list[Reasons] = field(default_factory=list)
+    unused: int = 0
+
+
+class CannotHold(CurateError):
+    """The target format cannot hold some samples; `lost` lists all of them, with the reasons. Nothing was written."""
+
+    def __init__(self, to: str, lost: list[Reasons]) -> None:
+        place, reasons = lost[0]
+        what = f"{len(lost):,} rows" if len(lost) > 1 else "1 row"
+        super().__init__(
+            f"{to} cannot hold {what}; first {place.path}:{place.line}: {reasons[0]}; "
+            "choose another format with --to, or leave such rows out with --drop-unsupported"
+        )
+        self.lost = lost
+
+
+def targets() -> list[str]:
+    """The formats that can be written."""
+    return [name for name, target in FORMATS.items() if target.build is not None]
+
+
+def convert(
+    paths: Sequence[str],
+    to: str,
+    out: Path,
+    *,
+    use: Use | None = None,
+    drop_unsupported: bool = False,
+    force: bool = False,
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> ConvertResult:
+    """Write the samples of all inputs to `out`, as JSON lines in the format `to`.
+
+    `use` takes one answer of each preference pair, or the rows of one label, as plain conversations. `force` replaces
+    an `out` that exists; an input is never replaced. `format` and `columns` are those of the inputs, where detection
+    needs help.
+
+    Raises:
+        CannotHold: the target cannot hold some samples, and `drop_unsupported` does not say to leave them out.
+        CurateError: unknown format, input that cannot be read, `out` that exists or cannot be written.
+    """
+    from curate.io import find_inputs
+    from curate.io.write import atomic_write
+
+    target = _target(to)
+    inputs = find_inputs(paths)
+    _check_out(out, inputs, force)
+    result = ConvertResult()
+    with atomic_write(out) as file:
+        for sample in _samples(inputs, format, columns or {}, result):
+            taken = answer_used(sample, use) if use else sample
+            if taken is None:
+                result.unused += 1
+            elif reasons := target.cannot_hold(taken):
+                result.lost.append((sample.place, reasons))
+            else:
+                file.write(dump_json(target.write(taken)).encode() + b"\n")
+                result.written += 1
+        if result.lost and not drop_unsupported:
+            raise CannotHold(to, result.lost)
+    return result
+
+
+def answer_used(sample: Sample, use: Use) -> Sample | None:
+    """The conversation with the chosen or the rejected answer alone; None if the sample holds no such answer.
+
+    A labelled row counts as chosen if its label is true; a row without any verdict is chosen.
+    """
+    wanted = use == "chosen"
+    if sample.rejected is not None and not wanted:
+        messages = sample.messages[: chosen_start(sample)] + sample.rejected
+    elif sample.rejected is not None or (sample.label is None and wanted) or sample.label is wanted:
+        messages = sample.messages
+    else:
+        return None
+    return replace(sample, messages=messages, rejected=None, label=None, _id=None, _texts=None)
+
+
+def _target(to: str) -> Format:
+    target = FORMATS.get(to)
+    if target is None or target.build is None:
+        reason = "can only be read" if target else "no such format"
+        raise CurateError(f"--to {to}: {reason}; choose one of {', '.join(targets())}")
+    return target
+
+
+def _check_out(out: Path, inputs: Sequence[Input], force: bool) -> None:
+    if any(Path(data.path).resolve() == out.resolve() for data in inputs):
+        raise CurateError(f"{out}: is an input, and inputs are never changed; name another file with -o")
+    if out.exists() and not force:
+        raise CurateError(f"{out}: exists; replace it with --force, or name another file with -o")
+
+
+def _samples(
+    inputs: Sequence[Input], format: str | None, columns: Mapping[str, str], result: ConvertResult
+) -> Iterator[Sample]:
+    from curate.io import parse_row
+
+    for data in inputs:
+        values = (value for row in data.rows() if row.data for value in parse_row(row.data).values)
+        layout = survey(values, forced=format, columns=columns)
+        for row in gather(data.rows(), layout):
+            result.rows += row.rows
+            samples, reasons = _read(row, layout)
+            for part, sample in enumerate(samples):
+                sample.path, sample.line, sample.part = data.path, row.line, part
+                yield sample
+            if reasons:
+                result.unread.append((Place(data.path, row.line), reasons))
+
+
+def _read(row: RawRow, layout: Layout) -> tuple[list[Sample], list[str]]:
+    """The samples of a row, and why the row, or a value on its line, gave none."""
+    from curate.io import parse_row
+
+    if not row.data:
+        return [], [fault.message for fault in row.faults]
+    parsed: Any = parse_row(row.data)
+    samples: list[Sample] = []
+    reasons = [] if parsed.values else [fault.message for fault in parsed.faults]
+    for value in parsed.values:
+        try:
+            samples += read_value(value, layout)
+        except Unreadable as unreadable:
+            reasons += [fault.message for fault in unreadable.faults]
+    return samples, reasons

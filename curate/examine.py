@@ -1,0 +1,122 @@
+"""What happens to one batch of rows: bytes → values → samples → findings and measures. Runs in any process."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from curate.finding import Fault, Finding, InternalError, Place
+from curate.formats import Layout, Unreadable, read_value
+from curate.io import RawRow, parse_row
+from curate.plan import Plan
+from curate.rules import Rule
+from curate.sample import Sample
+
+
+@dataclass(slots=True)
+class Examined:
+    """What a batch gave. `measured` holds, by the code of a data-set rule, (place, value) in input order."""
+
+    rows: int = 0
+    rejected: int = 0
+    samples: int = 0
+    formats: Counter[str] = field(default_factory=Counter)
+    findings: list[Finding] = field(default_factory=list)
+    measured: dict[str, list[tuple[Place, Any]]] = field(default_factory=dict)
+    internal_errors: list[InternalError] = field(default_factory=list)
+
+
+def examine(rows: Sequence[RawRow], path: str, layout: Layout, plan: Plan) -> Examined:
+    """Read a batch of rows and run every sample rule and measure of the plan over its samples."""
+    out = Examined()
+    by_name = plan.by_name()
+    sample_rules = plan.sample_rules
+    dataset_rules = plan.dataset_rules
+    for row in rows:
+        faults: list[Fault] = []
+        samples = read_samples(row, path, layout, faults)
+        out.rows += row.rows
+        out.samples += len(samples)
+        if not samples:
+            out.rejected += row.rows
+        if faults:
+            place = samples[0].place if samples else Place(path, row.line, 0, raw_id(row.data))
+            out.findings += promoted(faults, place, by_name)
+        for sample in samples:
+            place = sample.place
+            out.formats[sample.format] += 1
+            if sample.faults:
+                out.findings += promoted(sample.faults, place, by_name)
+            for rule in sample_rules:
+                _run(rule, sample, place, out)
+            for rule in dataset_rules:
+                _measure(rule, sample, place, out)
+    return out
+
+
+def read_samples(row: RawRow, path: str, layout: Layout, faults: list[Fault]) -> list[Sample]:
+    """The samples of one row, with their places; what went wrong on the way is added to `faults`."""
+    faults += row.faults
+    parsed = parse_row(row.data) if row.data else None
+    if parsed is None:
+        return []
+    faults += parsed.faults
+    samples: list[Sample] = []
+    for value in parsed.values:
+        try:
+            read = read_value(value, layout)
+        except Unreadable as unreadable:
+            faults += unreadable.faults
+            continue
+        for sample in read:
+            sample.path, sample.line, sample.part = path, row.line, len(samples)
+            samples.append(sample)
+    return samples
+
+
+def raw_id(data: bytes) -> str:
+    """The id of a row that gives no sample."""
+    return "raw-" + hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def promoted(faults: Iterable[Fault], place: Place, by_name: dict[str, Rule]) -> Iterator[Finding]:
+    """Findings of what the readers noticed, less those whose rule was not selected."""
+    return (found(by_name[fault.rule], fault, place) for fault in faults if fault.rule in by_name)
+
+
+def found(rule: Rule, fault: Fault, place: Place) -> Finding:
+    return Finding(
+        rule.code, rule.name, rule.severity, place, fault.message, fault.where, evidence=fault.evidence or {}, fix=rule.fix
+    )
+
+
+def _run(rule: Rule, sample: Sample, place: Place, out: Examined) -> None:
+    assert rule.check is not None
+    try:
+        for fault in rule.check(sample):
+            out.findings.append(found(rule, fault, place))
+    except Exception as error:
+        out.internal_errors.append(InternalError(rule.code, place, described(error)))
+
+
+def _measure(rule: Rule, sample: Sample, place: Place, out: Examined) -> None:
+    assert rule.measure is not None
+    try:
+        value = rule.measure(sample)
+    except Exception as error:
+        out.internal_errors.append(InternalError(rule.code, place, described(error)))
+        return
+    if value is not None:
+        out.measured.setdefault(rule.code, []).append((place, value))
+
+
+def described(error: Exception) -> str:
+    """The error with the place in the code where it happened, in one line."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = f" at {trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}: {error}{where}"

@@ -1,0 +1,210 @@
+"""The whole path of a check, in one function: reader → stages → report."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import groupby
+from typing import Any
+
+from curate.config import Config
+from curate.examine import Examined, described, examine, found
+from curate.finding import Fault, Finding, Flag, InternalError, Place
+from curate.formats import Layout, gather, survey
+from curate.io import Input, RawRow, parse_row
+from curate.plan import Plan, make_plan
+from curate.report.baseline import mark_known
+from curate.report.report import InputInfo, Report
+from curate.rules import Rule
+
+BATCH_ROWS = 500
+BATCH_BYTES = 1 << 20
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, the rows done and the rows in all (0 while unknown)."""
+
+
+def run_check(inputs: Sequence[Input], config: Config, progress: Progress = lambda *_: None) -> Report:
+    """Check every row of the inputs: the same findings in the same order, whatever the number of processes.
+
+    Raises:
+        CurateError: input that cannot be read, or settings that name no rule.
+    """
+    started = time.perf_counter()
+    plan = make_plan(config)
+    layouts = [survey_input(data, config, progress) for data in inputs]
+    total = sum(rows for _, rows in layouts)
+
+    infos: list[InputInfo] = []
+    findings: list[Finding] = []
+    measured: dict[str, list[tuple[Place, Any]]] = {}
+    internal_errors: list[InternalError] = []
+    done = 0
+    with Workers(config.jobs or 1, config) as workers:
+        for data, (layout, _) in zip(inputs, layouts, strict=True):
+            seen = Examined()
+            for part in workers.examine(batches(gather(data.rows(), layout)), data.path, layout):
+                seen.rows += part.rows
+                seen.samples += part.samples
+                seen.rejected += part.rejected
+                seen.formats += part.formats
+                findings += part.findings
+                internal_errors += part.internal_errors
+                for code, values in part.measured.items():
+                    measured.setdefault(code, []).extend(values)
+                progress("checking", done + seen.rows, total)
+            done += seen.rows
+            findings += file_findings(data, plan)
+            infos.append(input_info(data, layout, seen))
+    for rule in plan.dataset_rules:
+        progress(f"comparing rows ({rule.name})", done, total)
+        findings += judge(rule, measured.pop(rule.code, []), inputs, internal_errors)
+
+    if config.baseline:
+        mark_known(findings, config.baseline)
+    return Report(
+        inputs=infos,
+        config=config.that_changes_findings(),
+        skipped=plan.skipped,
+        findings=in_input_order(findings, inputs),
+        internal_errors=internal_errors,
+        info_is_flagged=not plan.is_default,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def survey_input(data: Input, config: Config, progress: Progress) -> tuple[Layout, int]:
+    """Decide the layout of a file from all of its rows, and count them."""
+    rows = 0
+
+    def values() -> Iterator[Any]:
+        nonlocal rows
+        for row in data.rows():
+            rows += 1
+            if rows % 20_000 == 0:
+                progress(f"reading {data.path}", rows, 0)
+            if row.data:
+                yield from parse_row(row.data).values
+
+    layout = survey(values(), forced=config.format, columns=config.columns)
+    return layout, rows
+
+
+def batches(rows: Iterable[RawRow]) -> Iterator[list[RawRow]]:
+    """Rows in lists of at most BATCH_ROWS rows and (but for the last row) BATCH_BYTES bytes."""
+    batch: list[RawRow] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += len(row.data)
+        if len(batch) >= BATCH_ROWS or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+class Workers:
+    """Examines batches in this process (`jobs` 1) or in worker processes, and gives the results in input order."""
+
+    def __init__(self, jobs: int, config: Config) -> None:
+        self.jobs = jobs
+        self.plan = make_plan(config)
+        self.pool: ProcessPoolExecutor | None = None
+        if jobs > 1:
+            methods = multiprocessing.get_all_start_methods()
+            context = multiprocessing.get_context("fork" if "fork" in methods else "spawn")
+            self.pool = ProcessPoolExecutor(jobs, context, initializer=_prepare_worker, initargs=(config,))
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.pool:
+            self.pool.shutdown(cancel_futures=True)
+
+    def examine(self, work: Iterable[list[RawRow]], path: str, layout: Layout) -> Iterator[Examined]:
+        if self.pool is None:
+            yield from (examine(batch, path, layout, self.plan) for batch in work)
+            return
+        waiting: deque[Future[Examined]] = deque()
+        for batch in work:
+            waiting.append(self.pool.submit(_examine_in_worker, batch, path, layout))
+            if len(waiting) > 3 * self.jobs:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+_worker_plan: Plan
+
+
+def _prepare_worker(config: Config) -> None:
+    global _worker_plan
+    _worker_plan = make_plan(config)
+
+
+def _examine_in_worker(batch: list[RawRow], path: str, layout: Layout) -> Examined:
+    return examine(batch, path, layout, _worker_plan)
+
+
+def judge(
+    rule: Rule, measured: list[tuple[Place, Any]], inputs: Sequence[Input], internal_errors: list[InternalError]
+) -> Iterator[Finding]:
+    """The findings of a data-set rule, over all the input or file by file as its scope says."""
+    assert rule.check is not None
+    whole = Place(inputs[0].path if inputs else "", 1)
+    groups = (
+        [(whole, measured)]
+        if rule.scope == "all"
+        else [(Place(path, 1), list(group)) for path, group in groupby(measured, key=lambda pair: pair[0].path)]
+    )
+    for place, values in groups:
+        if not values:
+            continue
+        try:
+            for flag in rule.check(values):
+                yield flagged(rule, flag, flag.place or place)
+        except Exception as error:
+            internal_errors.append(InternalError(rule.code, place, described(error)))
+
+
+def flagged(rule: Rule, flag: Flag, place: Place) -> Finding:
+    finding = found(rule, Fault(flag.message, flag.where, flag.evidence), place)
+    finding.related = flag.related
+    finding.group = flag.group
+    return finding
+
+
+def file_findings(data: Input, plan: Plan) -> Iterator[Finding]:
+    """What the reader noticed about the file as a whole."""
+    by_name = plan.by_name()
+    for fault in data.faults:
+        if fault.rule in by_name:
+            yield found(by_name[fault.rule], fault, Place(data.path, 1))
+
+
+def input_info(data: Input, layout: Layout, seen: Examined) -> InputInfo:
+    return InputInfo(
+        path=data.path,
+        sha256=data.sha256,
+        bytes=data.size,
+        rows=seen.rows,
+        samples=seen.samples,
+        rejected=seen.rejected,
+        format=layout.format,
+        evidence=layout.evidence,
+        formats=dict(seen.formats.most_common()),
+    )
+
+
+def in_input_order(findings: list[Finding], inputs: Sequence[Input]) -> list[Finding]:
+    """Sorted by file (as given), line, part and code; findings of one rule on one row stay as the rule gave them."""
+    order = {data.path: i for i, data in enumerate(inputs)}
+    return sorted(findings, key=lambda f: (order[f.place.path], f.place.line, f.place.part, f.code))
+
+
+__all__ = ["Progress", "run_check"]

@@ -1,0 +1,77 @@
+"""Words that several outputs share: places, counts, and what a person may run next."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from curate.report.safe import safe, safe_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from curate.finding import Finding, Place
+    from curate.report.report import Report
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def extent(findings: Sequence[Finding]) -> str:
+    """How far the findings of a rule reach: `8 rows`, or `1 file` where they are about whole files."""
+    rows = len({f.place[:2] for f in findings if f.place.sample_id is not None})
+    return count(rows, "row") if rows else count(len({f.place.path for f in findings}), "file")
+
+
+def spot(finding: Finding) -> str:
+    """`path:line` and, for bytes that do not parse, `:column`; the path alone for a finding about the file."""
+    path = safe_path(finding.place.path)
+    if finding.place.sample_id is None:
+        return path
+    column = finding.where.column if finding.where else None
+    return f"{path}:{finding.place.line}" + (f":{column}" if column else "")
+
+
+def short_spots(report: Report) -> Callable[[Place], str]:
+    """How to name a place for a person: `line 41`, or with several files the path below their common folder."""
+    paths = [info.path for info in report.inputs]
+    if len(paths) < 2:
+        return lambda place: "the file" if place.sample_id is None else f"line {place.line}"
+    parts = {path: path.split("/") for path in paths}
+    shared = len(os.path.commonprefix([folders[:-1] for folders in parts.values()]))  # noqa: RUF071 (of lists)
+    names = {path: safe_path("/".join(folders[shared:])) for path, folders in parts.items()}
+
+    def short_spot(place: Place) -> str:
+        name = names.get(place.path) or safe_path(place.path)
+        return name if place.sample_id is None else f"{name}:{place.line}"
+
+    return short_spot
+
+
+def not_checked(report: Report) -> str:
+    """The rules that a flag would unlock: `LEAK001 (give --against FILE)`; not those that are off by default."""
+    codes: defaultdict[str, list[str]] = defaultdict(list)
+    for entry in report.skipped:
+        if entry["reason"] != "off by default":
+            codes[entry["unlock"]].append(entry["code"])
+    return "; ".join(f"{', '.join(found)} (give {safe(unlock)})" for unlock, found in codes.items())
+
+
+def next_commands(report: Report, listed: bool = False) -> Iterator[tuple[str, str]]:
+    """What a person may run next, and what for: the one place where the outputs name commands.
+
+    `listed`: the output shows every finding of the worst rule already.
+    """
+    worst = next(iter(report.by_rule()), None)
+    if worst is None:
+        return
+    code = worst[0].code
+    paths = [safe(shlex.quote(info.path)) for info in report.inputs]
+    data = " ".join(paths) if len(paths) <= 2 else "DATA..."
+    yield f"curate rule {code}", "why it matters and how to fix it"
+    if not listed:
+        yield f"curate check {data} --select {code}", f"all {len(worst):,} findings of this rule"
+    yield f"curate check {data} --output-format json -o report.json", "every finding, with its evidence"

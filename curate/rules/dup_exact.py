@@ -1,0 +1,54 @@
+"""DUP001: rows that are the same, byte for byte of what is learned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from curate.finding import Fix, Flag, Place, group_id
+from curate.rules.rule import Measured, dataset_rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from curate.sample import Sample
+
+
+def _present(sample: Sample) -> bool:
+    """Every sample takes part: its id, which the comparison needs, is already in its Place."""
+    return True
+
+
+@dataset_rule("DUP001", severity="warning", measure=_present, scope="all", fix=Fix("drop", safe=True))
+def exact_duplicate(measured: Measured) -> Iterator[Flag]:
+    """A row says exactly what an earlier row says.
+
+    Why it matters: the model sees the row twice as often as you meant, learns it by heart, and a copy that lands in
+    the test split makes the score look better than it is. Two rows are the same when their messages, tools,
+    rejected answer, label and training flags are; other columns and the spelling of the JSON do not count.
+
+    Example: lines 3 and 812 hold the same question with the same answer; line 812 is flagged.
+
+    How to fix it: keep one of them. `curate clean` keeps the first and drops the others.
+    """
+    first: dict[str | None, Place] = {}
+    copies: dict[str | None, list[Place]] = {}
+    for place, _ in measured:
+        original = first.setdefault(place.sample_id, place)
+        if original is not place:
+            copies.setdefault(place.sample_id, [original]).append(place)
+    for members in copies.values():
+        group = group_id("dup", members)
+        original = members[0]
+        for place in members[1:]:
+            yield Flag(
+                place,
+                f"the same as {_spoken(original, seen_from=place)}",
+                evidence={"copies": len(members)},
+                related=tuple(member for member in members if member is not place),
+                group=group,
+            )
+
+
+def _spoken(place: Place, seen_from: Place) -> str:
+    part = f", part {place.part}" if place.part else ""
+    return f"line {place.line}{part}" if place.path == seen_from.path else f"{place.path}:{place.line}{part}"

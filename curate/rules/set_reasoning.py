@@ -1,0 +1,50 @@
+"""SET010: reasoning in some of the answers only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from curate.finding import Flag
+from curate.rules.rule import Measured, dataset_rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from curate.sample import Sample
+
+
+def _has_reasoning(sample: Sample) -> bool | None:
+    """Whether the last answer carries reasoning, in its own field or as a <think> block; None without an answer."""
+    for message in reversed(sample.messages):
+        if message.role == "assistant":
+            return bool(message.reasoning) or message.text.lstrip()[:10].startswith(("<think>", "<thinking>"))
+    return None
+
+
+@dataset_rule("SET010", severity="info", measure=_has_reasoning)
+def partial_reasoning(measured: Measured, *, max_named: int = 5) -> Iterator[Flag]:
+    """Some answers carry their reasoning, others do not.
+
+    Why it matters: the model cannot tell when it should think, so it does so at random. Where both are wanted, the
+    prompt must say which (as Qwen3 does with /think and /no_think).
+
+    Example: 900 answers begin with a <think> block, 100 do not.
+
+    How to fix it: add the reasoning where it is missing, take it out everywhere, or mark in the prompt when it is
+    wanted.
+    """
+    with_reasoning = sum(value for _, value in measured)
+    without = len(measured) - with_reasoning
+    if not (with_reasoning and without):
+        return
+    fewer = with_reasoning <= without
+    places = [place for place, value in measured if value is fewer][:max_named]
+    lines = ", ".join(str(place.line) for place in places)
+    more = " and others" if min(with_reasoning, without) > len(places) else ""
+    have = "have it" if fewer else "have none"
+    yield Flag(
+        None,
+        f"{with_reasoning:,} of {len(measured):,} answers carry reasoning; lines {lines}{more} {have}",
+        evidence={"with_reasoning": with_reasoning, "without": without},
+        related=places,
+    )

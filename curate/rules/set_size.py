@@ -1,0 +1,40 @@
+"""SET001: too few rows to learn from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from curate.finding import Flag
+from curate.rules.rule import Measured, dataset_rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from curate.sample import Sample
+
+
+def _present(sample: Sample) -> bool:
+    return True
+
+
+@dataset_rule("SET001", severity="info", measure=_present, scope="all")
+def too_few_rows(measured: Measured, *, overfits_below: int = 200, min_rows: int = 500) -> Iterator[Flag]:
+    """The data set has fewer rows than fine-tuning usually needs.
+
+    Why it matters: with under 200 rows a model tends to learn the rows by heart instead of what they have in
+    common, and a test split of a tenth is too small to tell an improvement from luck. 500 rows are the usual
+    minimum, 1,000 to 5,000 good. It depends on the task: 100 to 500 consistent rows can be enough for a style.
+
+    Example: 84 rows in all.
+
+    How to fix it: collect more rows, or compare with a few-shot prompt before you train.
+    """
+    rows = len(measured)
+    if not 0 < rows < min_rows:
+        return
+    message = (
+        f"{rows} rows: under {overfits_below} a model tends to learn them by heart; {min_rows} is the usual minimum"
+        if rows < overfits_below
+        else f"{rows} rows: {min_rows} is the usual minimum, 1,000 to 5,000 are good"
+    )
+    yield Flag(None, message, evidence={"rows": rows})

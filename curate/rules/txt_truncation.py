@@ -1,0 +1,250 @@
+"""Answers that stop before they end: in code, in JSON, in a sentence, in their reasoning."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import orjson
+
+from curate.finding import Fault, Fix, Where
+from curate.rules.prose import answer_texts, good_answers, looks_like_code, requests
+from curate.rules.rule import rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from curate.sample import Sample
+
+_FENCE = re.compile(r"^[ \t>]*(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
+
+
+@rule("TXT001", severity="warning", fix=Fix("drop", safe=False))
+def unclosed_code_fence(sample: Sample) -> Iterator[Fault]:
+    """An answer opens a code block and never closes it.
+
+    Why it matters: it is the usual trace of an answer that was cut at a length limit; the model learns to stop in the
+    middle of code, and everything after the fence is shown as code.
+
+    Example: "Here it is:\\n```python\\ndef add(a, b):\\n    return" and nothing more.
+
+    How to fix it: complete the answer, or drop the row. A bare fence as the last line is taken for a stray end.
+    """
+    for i, text in answer_texts(sample):
+        if "```" not in text and "~~~" not in text:
+            continue
+        start = _open_fence(text)
+        if start is None or any(_open_fence(request) is not None for request in requests(sample, i)):
+            continue
+        line = text[start:].split("\n", 1)[0].strip()
+        yield Fault(f"the code block opened with {line[:40]} is never closed", Where(i, "content", start, len(text)))
+
+
+def _open_fence(text: str) -> int | None:
+    """Where the outermost code block starts that is still open at the end of the text.
+
+    A fence with a language inside an open block opens a block in the block: models answer like that when asked for
+    markdown, although CommonMark reads it otherwise.
+    """
+    if "```" not in text and "~~~" not in text:
+        return None
+    stack: list[tuple[int, str]] = []
+    for match in _FENCE.finditer(text):
+        marks, info = match[1], match[2].strip()
+        if "`" in info and marks[0] == "`":
+            continue
+        if info or not stack:
+            stack.append((match.start(1), marks))
+        elif marks[0] == stack[-1][1][0] and len(marks) >= len(stack[-1][1]):
+            stack.pop()
+    if not stack:
+        return None
+    start, marks = stack[0]
+    rest = text[start:].lstrip("`~")
+    if not rest.strip() or marks in rest.replace("\n" + marks, "\n"):
+        return None
+    return start
+
+
+_JSON_START = re.compile(r'\s*(?:\{\s*(?:"|\Z)|\[\s*(?:\{\s*"|"[^"\n]*"\s*,|\[\s*[\d"]))')
+_FENCED_JSON = re.compile(r"\s*```json\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
+_ASKS_FOR_JSON = re.compile(r"\bjson\b", re.IGNORECASE)
+
+
+@rule("TXT002", severity="warning", fix=Fix("drop", safe=False))
+def unfinished_json(sample: Sample) -> Iterator[Fault]:
+    """An answer that starts as JSON does not close, or does not parse although JSON was asked for.
+
+    Why it matters: the model learns JSON that no program can read; mostly the answer was cut at a length limit.
+
+    Example: {"name": "Ada", "skills": ["math", "pro
+
+    How to fix it: complete or correct the JSON, or drop the row.
+    """
+    for i, text in answer_texts(sample):
+        fenced = _FENCED_JSON.match(text) if "```json" in text else None
+        start = fenced.start(1) if fenced else 0
+        body = fenced[1] if fenced else text
+        if not _JSON_START.match(body) or _parses(body):
+            continue
+        depth, end = _scan_json(body)
+        if depth:
+            opened = "1 bracket" if depth == 1 else f"{depth} brackets"
+            yield Fault(
+                f"the answer starts as JSON and stops with {opened} open: ...{body.rstrip()[-30:]}",
+                Where(i, "content", start, start + len(body)),
+                {"open": depth},
+            )
+        elif end == len(body.rstrip()) and any(_ASKS_FOR_JSON.search(request) for request in requests(sample, i)):
+            yield Fault(f"JSON was asked for, and the answer is not JSON: {_reason(body)}", Where(i, "content"))
+
+
+def _parses(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _reason(text: str) -> str:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        return f"{error.msg} at character {error.pos}" if error.pos else error.msg
+    return ""
+
+
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|"(?:[^"\\]|\\.)*\\?\Z|[\[\]{}]', re.DOTALL)
+
+
+def _scan_json(text: str) -> tuple[int, int]:
+    """The number of brackets still open at the end of the text, and where the outermost one closed (0: nowhere)."""
+    depth = 0
+    for match in _JSON_TOKEN.finditer(text):
+        if match[0] in "[{":
+            depth += 1
+        elif match[0] in "]}":
+            depth -= 1
+            if depth <= 0:
+                return 0, match.end()
+    return depth, 0
+
+
+# Words that no English, French, German, Spanish, Italian or Portuguese sentence ends with.
+_DANGLING = re.compile(
+    r"(?:the|an?|and|or|but|because|although|unless|whose|my|your|their|our|its|if|than|into|of|from|is|are|was|were|"
+    r"le|la|les|des|du|et|ou|mais|que|une?|der|die|das|und|oder|aber|weil|eine?|einen|el|los|las|y|pero|porque|una|"
+    r"il|gli|di|che|os|uma|para|com)\Z"
+)
+_LAST_WORD = re.compile(r"([^\W\d_]+)\Z")
+_SENTENCE_END = re.compile(r"""[.!?…]["'”’)\]*_]*(?:\s|\Z)""")
+_EMOTICON = re.compile(r"[:;=x]['-]?[()\[]\Z")
+_LINK_OR_TAG = re.compile(r".*(?:https?:|www\.|[#@])")
+_SPEAKER = re.compile(r"[A-Z][\w .'-]{0,30}:\s")  # the lines of a chat log end as people type
+_LIST_LINE = re.compile(r"\s*(?:[-*•–+>|#]|\d+[.)]|[A-Za-z][.)]\s|\|)")
+
+
+@rule("TXT003", severity="info")
+def unfinished_sentence(sample: Sample, *, min_words: int = 40) -> Iterator[Fault]:
+    """A longer answer in full sentences stops in the middle of one.
+
+    Why it matters: the model learns to stop without finishing, usually because the answer was cut at a length limit.
+
+    Example: "... Water the plant once a week. In winter it needs less water, and you should"
+
+    How to fix it: complete the sentence or cut it off, or drop the row. Answers whose other lines end without a full
+    stop too (lists, verses, code, titles) are left alone.
+    """
+    for i, answer in answer_texts(sample):
+        text = answer.rstrip()
+        if len(text) < 5 * min_words or not (text[-1].isalpha() or text[-1] in ",-–(["):
+            continue
+        if text.count(" ") + 1 < min_words or "```" in text or not _stops_within_a_sentence(text):
+            continue
+        yield Fault(
+            f"the answer stops within a sentence: ...{text[-50:]}".replace("\n", " "),
+            Where(i, "content", max(text.rfind("\n") + 1, len(text) - 50), len(text)),
+        )
+
+
+def _stops_within_a_sentence(text: str) -> bool:
+    *lines, last = [line for line in text.split("\n") if line.strip()]
+    ends = _SENTENCE_END.findall(text)
+    if (_LIST_LINE.match(last) and not _SENTENCE_END.search(last, 5)) or len(last.split()) < 4 or len(ends) < 2:
+        return False
+    prose = [line for line in lines if len(line) > 60 and not _LIST_LINE.match(line)]
+    if any(line.rstrip()[-1].isalnum() for line in prose) or (len(lines) > 3 and not prose):
+        return False
+    if (
+        (_SPEAKER.match(last) and any(map(_SPEAKER.match, lines)))
+        or _LINK_OR_TAG.match(last.split()[-1])
+        or looks_like_code(text)
+    ):
+        return False
+    word = _LAST_WORD.search(last)
+    if word is None:
+        return not _EMOTICON.search(last)
+    return _DANGLING.match(word[1]) is not None or (
+        (len(last) > 80 or (word[1].islower() and len(word[1]) > 2))
+        and len(ends) >= 3
+        and text.count(" ") < 40 * len(ends)
+    )
+
+
+_TAG = re.compile(
+    r"^[ \t]*<(/?)(think|thinking|thought|reasoning|reflection|scratchpad)>|</(think|thinking|thought|reasoning|"
+    r"reflection|scratchpad)>",
+    re.MULTILINE,
+)
+
+
+@rule("TXT018", severity="warning", fix=Fix("drop", safe=False))
+def broken_reasoning_tags(sample: Sample) -> Iterator[Fault]:
+    """The tags around the reasoning of an answer do not pair, or no answer follows them.
+
+    Why it matters: chat templates and servers split the reasoning from the answer at these tags; with one missing, the
+    whole answer is taken for reasoning or the reasoning is shown to the user.
+
+    Example: "<think>First I add 2 and 2. The answer is 4." (never closed)
+
+    How to fix it: write the missing tag, or drop the row. A closing tag alone is legal: some chat templates write the
+    opening one themselves.
+    """
+    for i, answer in good_answers(sample):
+        text = answer.text
+        if ">" in text and (
+            "<think" in text
+            or "</think" in text
+            or "<thought" in text
+            or "</thought" in text
+            or "<re" in text
+            or "</re" in text
+            or "scratchpad>" in text
+        ):
+            fault = _broken_tags(text, has_calls=bool(answer.tool_calls))
+            if fault:
+                message, start, end = fault
+                yield Fault(message, Where(i, "content", start, end))
+
+
+def _broken_tags(text: str, *, has_calls: bool) -> tuple[str, int, int] | None:
+    opened: re.Match[str] | None = None
+    closed: re.Match[str] | None = None
+    for match in _TAG.finditer(text):
+        name = match[2] or match[3]
+        if match[2] and not match[1]:
+            if opened:
+                return f"<{name}> is opened again before it is closed", match.start(), match.end()
+            opened = match
+        elif opened is None and closed is not None:
+            return f"</{name}> closes what is not open", match.start(), match.end()
+        elif opened is not None and opened[2] != name:
+            continue
+        else:
+            opened, closed = None, match
+    if opened:
+        return f"<{opened[2]}> is never closed", opened.start(), opened.end()
+    if closed and not has_calls and not text[closed.end() :].strip():
+        return f"nothing follows {closed[0].strip()}: the row has reasoning and no answer", closed.start(), closed.end()
+    return None

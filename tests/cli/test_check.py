@@ -1,0 +1,104 @@
+"""The contract of the command line: what goes to which stream, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GOOD = {"messages": [{"role": "user", "content": "How long is the guarantee?"}, {"role": "assistant", "content": "Two years."}]}
+EMPTY = {"messages": [{"role": "user", "content": "How long is the guarantee?"}, {"role": "assistant", "content": ""}]}
+
+
+def curate(*args: str, cwd: Path, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.run([sys.executable, "-m", "curate", *args], cwd=cwd, input=stdin, capture_output=True, env=env)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    (tmp_path / "good.jsonl").write_text(json.dumps(GOOD) + "\n")
+    (tmp_path / "bad.jsonl").write_text(json.dumps(GOOD) + "\n" + json.dumps(EMPTY) + "\n")
+    (tmp_path / "broken.jsonl").write_text(json.dumps(GOOD) + '\n{"messages": [\n')
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["check", "good.jsonl"], 0),
+        (["check", "bad.jsonl"], 1),
+        (["check", "broken.jsonl"], 1),
+        (["check", "bad.jsonl", "--fail-on", "never"], 0),
+        (["check", "bad.jsonl", "--ignore", "FMT104"], 0),
+        (["check", "bad.jsonl", "--select", "PII"], 0),
+        (["check", "good.jsonl", "--fail-on", "info"], 1),
+        (["check", "good.jsonl", "--select", "FMT", "--fail-on", "info"], 0),
+        (["check", "nothing.jsonl"], 2),
+        (["check"], 2),
+        (["check", "good.jsonl", "--select", "NOPE"], 2),
+        (["check", "good.jsonl", "--fail-on", "fatal"], 2),
+        (["check", "good.jsonl", "--output-format", "pdf"], 2),
+        (["check", "good.jsonl", "--format", "nope"], 2),
+        (["check", "good.jsonl", "--baseline", "good.jsonl"], 2),
+        (["check", "good.jsonl", "--config", "none.toml"], 2),
+        (["check", "good.jsonl", "-o", "good.jsonl"], 2),
+        (["check", "good.jsonl", "--jobs", "0"], 2),
+        (["check", "good.jsonl", "--show-config"], 0),
+        (["chek", "good.jsonl"], 2),
+        (["--version"], 0),
+        (["--help"], 0),
+        (["check", "--help"], 0),
+    ],
+)
+def test_exit_codes(data: Path, args: list[str], code: int) -> None:
+    run = curate(*args, cwd=data)
+    assert run.returncode == code, run.stderr.decode()
+    assert b"Traceback" not in run.stderr
+    if code == 2:
+        assert run.stderr and not run.stdout
+
+
+def test_json_on_standard_output_is_json_only(data: Path) -> None:
+    run = curate("check", "bad.jsonl", "--output-format", "json", cwd=data)
+    report = json.loads(run.stdout)
+    assert report["schema"] == "curate.check/1"
+    assert run.stderr == b""
+
+
+def test_standard_input_gives_the_same_findings_as_the_file(data: Path) -> None:
+    from_file = json.loads(curate("check", "bad.jsonl", "--output-format", "json", cwd=data).stdout)
+    text = (data / "bad.jsonl").read_bytes()
+    from_stdin = json.loads(curate("check", "-", "--output-format", "json", cwd=data, stdin=text).stdout)
+    for report in (from_file, from_stdin):
+        for finding in report["findings"]:
+            finding.pop("path")
+    assert from_stdin["findings"] == from_file["findings"]
+
+
+def test_a_baseline_fails_only_on_what_is_new(data: Path) -> None:
+    assert curate("check", "bad.jsonl", "--output-format", "json", "-o", "known.json", cwd=data).returncode == 1
+    assert curate("check", "bad.jsonl", "--baseline", "known.json", cwd=data).returncode == 0
+    with (data / "bad.jsonl").open("a") as file:
+        file.write(json.dumps(EMPTY).replace("guarantee", "warranty") + "\n")
+    assert curate("check", "bad.jsonl", "--baseline", "known.json", cwd=data).returncode == 1
+
+
+def test_a_closed_pipe_is_silent(data: Path) -> None:
+    rows = "".join(json.dumps(EMPTY).replace("long", f"long ({i})") + "\n" for i in range(3000))
+    (data / "many.jsonl").write_text(rows)
+    command = f"{sys.executable} -m curate check many.jsonl --output-format jsonl | head -n 1"
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    run = subprocess.run(["bash", "-c", command], cwd=data, capture_output=True, env=env)
+    assert json.loads(run.stdout)["code"]
+    assert run.stderr == b""
+
+
+def test_the_report_is_written_whole_or_not_at_all(data: Path) -> None:
+    run = curate("check", "bad.jsonl", "--output-format", "html", "-o", "missing/report.html", cwd=data)
+    assert run.returncode == 2
+    assert b"missing" in run.stderr and b"Traceback" not in run.stderr
