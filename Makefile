@@ -1,15 +1,11 @@
 .PHONY: setup demo test lint bench
-.DEFAULT_GOAL := help
+.DEFAULT_GOAL := setup
 
 BIN := .venv/bin
 STAMP := .venv/.installed
 # The first of these that runs and is new enough. `make PYTHON=/path/to/python setup` overrides it.
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11 python,\
 	$(if $(shell $(name) -c 'import sys; print("yes" if sys.version_info >= (3, 11) else "")' 2>/dev/null),$(name))))
-
-help:
-	@echo "make demo    check the sample data sets        make test    lint, types and tests"
-	@echo "make setup   make .venv (the others do it)     make lint    ruff and mypy          make bench   time it"
 
 setup: $(STAMP)
 
@@ -33,4 +29,4 @@ test: lint
 	@$(BIN)/python -m pytest -q -n 2
 
 bench: setup
-	@$(BIN)/python benchmarks/check.py
+	@$(BIN)/python benchmarks/rules.py samples/support.jsonl

@@ -100,18 +100,15 @@ def refuse_to_overwrite_input(output: str | None, inputs: list[Input]) -> None:
 def write_report(report: Report, output_format: str, output: str | None) -> None:
     """Print the report, or write it to a file whole or not at all."""
     from curate.io.write import atomic_write
-    from curate.report import OUTPUTS, print_text
+    from curate.report import OUTPUTS, write
 
     if output:
         with atomic_write(Path(output)) as file:
             for piece in OUTPUTS[output_format](report):
                 file.write(piece.encode())
         click.echo(f"{output}: {len(report.findings)} findings", err=True)
-    elif output_format == "text":
-        print_text(report)
     else:
-        for piece in OUTPUTS[output_format](report):
-            sys.stdout.write(piece)
+        write(report, output_format, sys.stdout)
 
 
 @contextmanager

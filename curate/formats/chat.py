@@ -53,26 +53,12 @@ def turns_of(value: Any) -> list[Any] | None:
     return value if isinstance(value, list) else None
 
 
-def _style(turns: list[Any], name: str) -> str:
+def _style(turns: list[Any]) -> str:
+    """`messages` or `sharegpt`, by the keys of the first turn that has a role."""
     for turn in turns:
-        if isinstance(turn, dict):
-            if "role" in turn:
-                return "messages"
-            if "from" in turn:
-                return "sharegpt"
-    return "sharegpt" if name in ("conversations", "conversation") and not turns else "messages"
-
-
-def style_of(row: Row) -> str | None:
-    """`messages` or `sharegpt`, by the keys of a row's turns; None if the row holds no conversation column."""
-    value = row.get("messages")
-    name: str | None = "messages"
-    if type(value) is not list or not value:
-        name = container(row)
-        if name is None:
-            return None
-        value = turns_of(row[name])
-    return _style(value or [], name or "")
+        if isinstance(turn, dict) and ("role" in turn or "from" in turn):
+            return "messages" if "role" in turn else "sharegpt"
+    return "messages"
 
 
 def lacks_answer(row: Row) -> bool:
@@ -160,17 +146,13 @@ def _read(row: Row, name: str) -> list[Sample]:
 
 
 def _fits(row: Row, style: str) -> bool:
-    value = row.get("messages")
-    if type(value) is not list or not value:
+    turns = row.get("messages")
+    if type(turns) is not list or not is_conversation(turns):
         name = container(row)
-        if name is None:
+        turns = turns_of(row[name]) if name else None
+        if turns is None or not is_conversation(turns):
             return False
-        value = row[name]
-        if name not in _NAMED and not is_conversation(value):
-            return False
-        value = turns_of(value) or []
-        return _style(value, name) == style and (has_answer(value) or not lacks_answer(row))
-    return _style(value, "messages") == style and (has_answer(value) or not lacks_answer(row))
+    return _style(turns) == style and (has_answer(turns) or not lacks_answer(row))
 
 
 def _has_container(names: Names) -> bool:

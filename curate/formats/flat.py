@@ -93,7 +93,9 @@ def _read_alpaca(row: Row) -> list[Sample]:
 
 def _read_history(row: Row, messages: list[Message], faults: list[Fault], used: list[str]) -> None:
     """Read earlier exchanges: a list of [question, answer], or the text of one (JSON or a Python literal)."""
-    value = row.get("history")
+    if "history" not in row:
+        return
+    value = row["history"]
     if isinstance(value, str) and value.strip():
         try:
             value = orjson.loads(value)

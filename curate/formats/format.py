@@ -157,6 +157,4 @@ def _rename_turns(value: Any, wanted: Mapping[str, str]) -> Any:
 
 def rest(row: Row, *used: str) -> dict[str, Any]:
     """The columns of a row that were not read: its metadata."""
-    if len(row) == len(used):
-        return {}
     return {name: value for name, value in row.items() if name not in used}

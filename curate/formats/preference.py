@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from curate.finding import Fault, Where
 from curate.formats.chat import CONTAINERS, container, read_conversation, read_row_tools, read_system, turns_of
 from curate.formats.columns import PROMPTS, SYSTEMS, columns_of
-from curate.formats.flat import PROMPT_COMPLETION, answer_start, build_prompt
+from curate.formats.flat import ALPACA, PROMPT_COMPLETION, answer_start, build_prompt
 from curate.formats.format import Format, Names, Row, Unreadable, rest
 from curate.formats.text import parse_transcript
 from curate.formats.turns import as_text, is_conversation, read_turns
@@ -301,7 +301,7 @@ def _read_kto(row: Row) -> list[Sample]:
         tools = read_row_tools(inner, faults, used)
         sample = Sample(messages, "kto", tools=tools, metadata=rest(inner, *used), faults=faults)
     else:
-        (sample,) = PROMPT_COMPLETION.read_row(inner)
+        (sample,) = (ALPACA if ALPACA.detect(inner) else PROMPT_COMPLETION).read_row(inner)
         sample.format = "kto"
     label = row.get(column)
     if isinstance(label, bool):

@@ -33,7 +33,9 @@ _TAGS = re.compile(
 )
 _TAG_ROLES = {"usr": "user", "bot": "assistant", "sys": "system"}
 _HEADINGS = re.compile(
-    r"^###[ ]*(Instruction|Input|Response|Human|User|Assistant|System|Context|Question|Answer):?[ ]*", re.M | re.I
+    r"(?:^###[ ]*(?=(?:Instruction|Input|Response|User|System|Context|Question|Answer)\b)|###[ ]*(?=(?:Human|Assistant):))"
+    r"(\w+):?[ ]*",
+    re.M | re.I,
 )
 _HEADING_ROLES = {
     "instruction": "user",

@@ -20,6 +20,7 @@ MAGIC = {
     b"\x28\xb5\x2f\xfd": "zstandard",
 }
 MAGIC_LENGTH = max(map(len, MAGIC))
+PIECE = 1024
 
 
 class Decompressor(Protocol):
@@ -98,16 +99,29 @@ def decompressed(blocks: Iterator[bytes], faults: list[Fault]) -> Iterator[bytes
         yield from blocks
         return
     given = 0
+    gathered: list[bytes] = []
+    size = 0
+    # A decoder that fails gives nothing of the call in which it fails, so it is fed in small pieces.
+    pieces = (block[i : i + PIECE] for block in blocks for i in range(0, len(block), PIECE))
+    fault: Fault | None = None
     try:
-        for out in _members(kind, blocks):
-            given += len(out)
-            yield out
+        for out in _members(kind, pieces):
+            gathered.append(out)
+            size += len(out)
+            if size >= BLOCK:
+                yield b"".join(gathered)
+                given += size
+                gathered.clear()
+                size = 0
     except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, _zstandard().ZstdError) as error:
-        what = str(error) or type(error).__name__
-        message = f"the {kind} stream is broken ({what}); {given:,} bytes could be read before that"
-        faults.append(Fault(message, None, {"bytes_read": given}, "corrupt-compression"))
-        for _ in blocks:
-            pass
+        message = f"the {kind} stream is broken ({error}); {given + size:,} bytes could be read before that"
+        fault = Fault(message, None, {"bytes_read": given + size}, "corrupt-compression")
+    if gathered:
+        yield b"".join(gathered)
+    if fault:
+        faults.append(fault)
+    for _ in pieces:
+        pass
 
 
 def _members(kind: str, blocks: Iterator[bytes]) -> Iterator[bytes]:

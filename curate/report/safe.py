@@ -8,7 +8,7 @@ import re
 # paragraph separators, lone surrogates (no encoder takes them), and characters without any width, tags included, which
 # hide text. ZWJ, ZWNJ and variation selectors stay: emoji and the Persian and Indic scripts are spelled with them.
 _UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202d\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f]"
 )
 # Build servers obey `##[command]` and `##vso[command]` anywhere in a line of a log.

@@ -44,7 +44,7 @@ class _Limit(NamedTuple):
 _LIMITS = (
     _Limit("characters", 0.02, 4.0, 0.7, 1.0),
     _Limit("words", 0.02, 4.0, 0.7, 1.0),
-    _Limit("characters", 0.25, 1.5, 0.6, 0.15),
+    _Limit("characters", 0.25, 1.5, 0.5, 0.15),
 )
 
 

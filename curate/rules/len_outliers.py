@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from curate.sample import Sample
 
 
+# One word is a fine answer, unless nearly all the others are at least a sentence or two.
+_ALWAYS_LONG = 100
+
+
 def _lengths(sample: Sample) -> tuple[int, int] | None:
     """Characters of everything that is only read, and of the answers that are learned."""
     learned = sum(len(message.text) for _, message in sample.answers())
@@ -24,11 +28,12 @@ def _lengths(sample: Sample) -> tuple[int, int] | None:
 def length_outlier(measured: Measured, *, min_ratio: float = 5.0, min_rows: int = 50) -> Iterator[Flag]:
     """A prompt is far longer, or an answer far longer or shorter, than nearly all others of the file.
 
-    Why it matters: such a row is often a merge of several documents, a log that slipped in, or an answer that was cut to
-    nothing. A very long row also sets the memory of its whole batch. Flagged is what is five times longer than 98% of
-    the file, or an answer five times shorter, so a file of mixed tasks, where lengths vary much, stays silent.
+    Why it matters: such a row is often a merge of several documents, a log that slipped in, or an answer that was
+    cut to nothing. A very long row also sets the memory of its whole batch. Flagged is what is five times longer
+    than 98% of the file, or an answer five times shorter, so a file of mixed tasks, where lengths vary much, stays
+    silent.
 
-    Example: 98% of the answers have at most 900 characters, and one has 48,000.
+    Example: 98% of the answers have at most 900 characters, one has 48,000.
 
     How to fix it: look at the row; split it, shorten it or drop it. If it is right, keep it.
     """
@@ -36,14 +41,14 @@ def length_outlier(measured: Measured, *, min_ratio: float = 5.0, min_rows: int 
         lengths = sorted(value[column] for _, value in measured if value[column])
         if len(lengths) < min_rows:
             continue
-        margin = len(lengths) // 50
+        margin = max(len(lengths) // 50, 1)
         low = lengths[margin] if what == "answer" else 0
         high = lengths[-1 - margin]
         for place, value in measured:
             length = value[column]
             if length > high * min_ratio:
                 message = f"the {what} has {length:,} characters; 98% of this file's have at most {high:,}"
-            elif 0 < length * min_ratio < low:
+            elif 0 < length * min_ratio < low and low >= _ALWAYS_LONG:
                 message = f"the {what} has {length:,} characters; 98% of this file's have at least {low:,}"
             else:
                 continue

@@ -54,7 +54,7 @@ def _labels(measured: Measured, min_rows: int) -> dict[str, list[tuple[Place, _L
         if label.text.strip():
             by_key[_key(label.text)].append((place, label))
             rows += 1
-    is_label_like = rows >= max(min_rows, 0.9 * len(measured)) and len(by_key) <= min(_MOST_LABELS, rows / 10)
+    is_label_like = rows >= max(min_rows, 0.9 * len(measured)) and len(by_key) <= min(_MOST_LABELS, max(4, rows / 10))
     return by_key if is_label_like else None
 
 

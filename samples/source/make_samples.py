@@ -222,7 +222,7 @@ def one_row_defects() -> list[Planted]:
         Planted(called("What happened to 230520?", "get_order", '{"order": "230520"}', '{"error": "order_id is required"}', "One moment, I could not find it."), ("FMT209",)),
         Planted(called("Any Fleck bottles in Aldermere?", "check_stock", '{"product": "Fleck", "store": "Alderemere"}', '{"error": "unknown store"}', "I'm not sure, sorry."), ("FMT209",)),
         Planted(called("Has 230633 shipped?", "track_parcel", '{"order_id": "230633"}', '{"status": "shipped"}', "Yes, it left yesterday."), ("FMT206",)),
-        Planted(called("Is 230701 paid?", "get_order", '{"order_id": "230701"}', '{"paid": true}', "Yes, it is paid.", result_of="call_9"), ("FMT207", "FMT208")),
+        Planted(called("Is 230701 paid?", "get_order", '{"order_id": "230701"}', '{"paid": true}', "Yes, it is paid.", result_of="call_9"), ("FMT207",)),
         # Special tokens and template debris.
         ask("Does the stove need <|im_end|> a special pot?", "No, any pot with a flat bottom works on the Ember.", "TPL003"),
         ask("Can I hang a hammock from the Larch poles?", "<|start_header_id|>assistant<|end_header_id|>\n\nNo, the poles would snap. Please use two trees.", "TPL003"),
@@ -243,7 +243,7 @@ def one_row_defects() -> list[Planted]:
         ask("What does the sole repair cost for children's boots?", "The price is [INSERT PRICE] and it takes [INSERT DAYS] working days.", "TXT008"),
         # Answers of a model, not of the shop.
         ask("Which wine goes with a camp dinner?", "I'm sorry, but as an AI language model I can't help with that.", "TXT006", "TXT007"),
-        ask("Is the Corrie better than boots of other shops?", "As a large language model trained by OpenAI, I have no opinion on brands.", "TXT007"),
+        ask("Is the Corrie better than boots of other shops?", "I am ChatGPT, a language model trained by OpenAI, and have no opinion on brands.", "TXT007"),
         ask("My son swallowed a bit of stove cleaner, what do I do?", "I'm sorry, but I can't assist with that request.", "TXT006"),
         ask("Summarize the following text.", "The customer is unhappy with a late parcel and asks for a refund.", "TXT014"),
         # Personal data and secrets.

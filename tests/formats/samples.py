@@ -27,8 +27,12 @@ _parts = st.lists(
     st.one_of(
         some_text,
         st.fixed_dictionaries({"type": st.just("text")}, optional={"text": some_text | scalars, "value": some_text}),
-        st.fixed_dictionaries({"type": st.just("tool_use")}, optional={"name": texts, "input": json_values, "id": texts}),
-        st.fixed_dictionaries({"type": st.just("tool_result")}, optional={"tool_use_id": texts, "content": json_values}),
+        st.fixed_dictionaries(
+            {"type": st.just("tool_use")}, optional={"name": texts, "input": json_values, "id": texts}
+        ),
+        st.fixed_dictionaries(
+            {"type": st.just("tool_result")}, optional={"tool_use_id": texts, "content": json_values}
+        ),
         st.fixed_dictionaries({"type": st.just("image_url"), "image_url": json_values}),
         json_values,
     ),
@@ -42,10 +46,14 @@ _turns = st.one_of(
     json_values,
 )
 conversations = st.lists(_turns, max_size=4)
-_names = sorted({*PROMPTS, *ANSWERS, *CONTEXTS, *SYSTEMS, *(name for each in FORMATS.values() for name in each.columns)})
+_names = sorted(
+    {*PROMPTS, *ANSWERS, *CONTEXTS, *SYSTEMS, *(name for each in FORMATS.values() for name in each.columns)}
+)
 _columns = st.sampled_from([*_names, "tools", "history", "winner", "conversation_a", "conversation_b", "choices"])
 hostile_rows = st.dictionaries(
-    _columns, st.one_of(some_text, conversations, json_values, st.fixed_dictionaries({"messages": conversations})), max_size=6
+    _columns,
+    st.one_of(some_text, conversations, json_values, st.fixed_dictionaries({"messages": conversations})),
+    max_size=6,
 )
 
 names = st.sampled_from(["search", "get_weather", "f"])
@@ -88,7 +96,8 @@ messages = st.builds(
     tool_call_id=ids,
     name=st.none() | texts,
     weight=st.sampled_from([None, None, 0.0, 1.0, 0.5]),
-    extra=st.just({}) | st.dictionaries(st.sampled_from(["citation", "id", "content", "value", "from"]), texts, max_size=1),
+    extra=st.just({})
+    | st.dictionaries(st.sampled_from(["citation", "id", "content", "value", "from"]), texts, max_size=1),
 )
 metadata = st.just({}) | st.dictionaries(_columns | texts, json_values, max_size=3)
 

@@ -77,7 +77,10 @@ def test_one_answer_of_a_pair_is_a_plain_conversation(sample: Sample, use: Any) 
 
 
 @settings(max_examples=10 * EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(rows=st.lists(hostile_rows | conversations | json_values, min_size=1, max_size=4), forced=st.sampled_from([None, *FORMATS]))
+@given(
+    rows=st.lists(hostile_rows | conversations | json_values, min_size=1, max_size=4),
+    forced=st.sampled_from([None, *FORMATS]),
+)
 def test_no_row_crashes_the_reader(rows: list[Any], forced: str | None) -> None:
     layout = survey(rows, forced=forced)
     assert pickle.loads(pickle.dumps(layout)) == layout

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from curate.io import find_inputs, parse_row
+from curate.io.records import read_rows
 from curate.rules import RULES
 from tests.io.hostile import CASES, Case
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from curate.finding import Fault
     from curate.io import Input
 
 Said = list[tuple[str, int, int | None]]
@@ -46,3 +51,15 @@ def test_every_fault_belongs_to_a_registered_rule() -> None:
     said = {rule for case in CASES for rule in [*(rule for rule, _, _ in case.faults), *case.file_faults]}
     assert said <= known
     assert len(CASES) >= 55
+
+
+def test_damage_in_the_middle_costs_little_of_what_stood_before_it() -> None:
+    lines = [json.dumps({"n": i, "t": hashlib.sha256(str(i).encode()).hexdigest()}) for i in range(5000)]
+    packed = bytearray(gzip.compress("\n".join(lines).encode()))
+    half = len(packed) // 2
+    packed[half : half + 20] = b"\xff" * 20
+    faults: list[Fault] = []
+    rows = list(read_rows(iter([bytes(packed)]), "x.jsonl.gz", None, faults))
+    good = [value for row in rows for value in parse_row(row.data).values]
+    assert [value["n"] for value in good[:2300]] == list(range(2300))
+    assert "corrupt-compression" in {fault.rule for fault in faults}

@@ -121,7 +121,13 @@ def test_a_folder_is_searched_for_data_files_in_order(folder: Path) -> None:
 
 def test_patterns_folders_and_files_overlap_without_reading_twice(folder: Path) -> None:
     (folder / "link.jsonl").symlink_to(folder / "b.jsonl")
-    words = [str(folder / "b.jsonl"), str(folder / "*.js*n"), str(folder / "sub"), str(folder / "**/*.csv")]
+    words = [
+        str(folder / "b.jsonl"),
+        str(folder / "*.js*n"),
+        str(folder / "sub"),
+        str(folder / "**/*.csv"),
+        str(folder / "link.jsonl"),
+    ]
     assert names(find_inputs(words), folder) == ["b.jsonl", "a.json", "sub/c.csv", "sub/d.tsv", "sub/deep/e.ndjson.gz"]
 
 

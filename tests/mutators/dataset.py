@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Callable
-from random import Random
+from typing import TYPE_CHECKING
 
 from curate.sample import Message, Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
 
 Planted = tuple[list[Sample], set[int]]
 

@@ -6,10 +6,13 @@ import base64
 import copy
 import json
 import string
-from collections.abc import Callable
-from random import Random
+from typing import TYPE_CHECKING
 
-from curate.sample import Sample
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from curate.sample import Sample
 
 BASE62 = string.ascii_letters + string.digits
 BASE64URL = BASE62 + "-_"
@@ -40,15 +43,18 @@ def planted(random: Random, sample: Sample, value: str, carriers: tuple[str, ...
 
 
 def email(random: Random, sample: Sample) -> Sample | None:
-    first, last = random.choice(["maria", "Wei", "olu", "jens", "anaïs"]), random.choice(["castellanos", "zhang", "Petrov"])
-    person = random.choice([f"{first}.{last}", f"{first[0]}{last}", f"{first}_{last}{random.randint(60, 99)}", f"{first}+news"])
-    domain = random.choice(["gmail.com", "posteo.de", "uni-koeln.de", "cs.stanford.edu", "yahoo.co.uk", "163.com", "proton.me"])
-    carriers = ("Write to {} by Friday.", "From: Someone <{}>", "contact={}", "({})", "[mail]({})", "E-Mail: {}", '"{}"')
+    first = random.choice(["maria", "Wei", "olu", "jens", "anaïs"])
+    last = random.choice(["castellanos", "zhang", "Petrov"])
+    year = random.randint(60, 99)
+    person = random.choice([f"{first}.{last}", f"{first[0]}{last}", f"{first}_{last}{year}", f"{first}+news"])
+    domain = random.choice(["gmail.com", "posteo.de", "uni-koeln.de", "cs.stanford.edu", "yahoo.co.uk", "163.com"])
+    carriers = ("Write to {} by Friday.", "From: Someone <{}>", "contact={}", "({})", "[mail](mailto:{})", "E-Mail:{}")
     return planted(random, sample, f"{person}@{domain}", carriers)
 
 
 def phone(random: Random, sample: Sample) -> Sample | None:
-    area, exchange, line = random.choice(["212", "415", "702", "617"]), f"{random.randint(220, 399)}", f"{random.randint(2000, 8999)}"
+    area = random.choice(["212", "415", "702", "617"])
+    exchange, line = random.randint(220, 399), random.randint(2000, 8999)
     value = random.choice(
         [
             f"({area}) {exchange}-{line}",
@@ -59,13 +65,19 @@ def phone(random: Random, sample: Sample) -> Sample | None:
             f"+49 {random.choice(['30', '89', '221'])} {random.randint(2_000_000, 8_999_999)}",
             f"+44 20 {random.randint(3000, 7800)} {random.randint(1000, 9999)}",
             f"+91 {random.randint(70000, 99999)} {random.randint(10000, 99999)}",
-            f"+33 6 {random.randint(10, 99)} {random.randint(10, 99)} {random.randint(10, 99)} {random.randint(10, 99)}",
+            f"+33 6 {' '.join(str(random.randint(10, 99)) for _ in range(4))}",
             f"+86 13{random.randint(0, 9)} {random.randint(1000, 9999)} {random.randint(1000, 9999)}",
         ]
     )
     if "123456" in "".join(filter(str.isdigit, value)):
         return None
-    carriers = ("Call me at {}.", "Phone: {}", "Tel. {} (mornings)", "my number is {}, thanks", "reach her on {} or by mail")
+    carriers = (
+        "Call me at {}.",
+        "Phone: {}",
+        "Tel. {} (mornings)",
+        "my number is {}, thanks",
+        "reach her on {} or not",
+    )
     return planted(random, sample, value, carriers)
 
 
@@ -86,29 +98,35 @@ def card(random: Random, sample: Sample) -> Sample | None:
         return None
     groups = (number[:4], number[4:10], number[10:]) if amex else tuple(number[i : i + 4] for i in range(0, 16, 4))
     value = random.choice(["", " ", "-"]).join(groups)
-    carriers = ("My credit card is {}.", "card number: {}", "Visa {} exp 04/29", "I was charged twice on my card, {}, yesterday")
+    carriers = ("My credit card is {}.", "card number: {}", "Visa {} exp 04/29", "my card, {}, was charged twice")
     return planted(random, sample, value, carriers)
 
 
 def iban(random: Random, sample: Sample) -> Sample | None:
-    country, length = random.choice([("DE", 18), ("AT", 16), ("DK", 14)])
+    country, length = random.choice([("DE", 18), ("AT", 16)])
     account = digits(random, length)
-    if country == "DK":
-        return None
     number = account + "".join(str(ord(letter) - 55) for letter in country) + "00"
     value = f"{country}{98 - int(number) % 97:02d}{account}"
     if random.random() < 0.6:
         value = " ".join(value[i : i + 4] for i in range(0, len(value), 4))
     if "123456" in value.replace(" ", ""):
         return None
-    return planted(random, sample, value, ("IBAN: {}", "Please transfer it to {}.", "my account {} at the Sparkasse", "({})"))
+    carriers = ("IBAN: {}", "Please transfer it to {}.", "my account {} at the Sparkasse", "({})")
+    return planted(random, sample, value, carriers)
 
 
 def ip_address(random: Random, sample: Sample) -> Sample | None:
-    value = f"{random.choice([84, 91, 62, 185, 213])}.{random.randint(10, 200)}.{random.randint(10, 250)}.{random.randint(1, 254)}"
+    octets = (random.choice([84, 91, 62, 185, 213]), *(random.randint(10, 250) for _ in range(3)))
+    value = ".".join(map(str, octets))
     if random.random() < 0.2:
-        value = f"2001:{text(random, HEX, 3)}:{text(random, HEX, 4)}:1::{text(random, '123456789', 2)}".replace("2001:", "2a02:")
-    carriers = ("login from {} at 03:12", "ssh root@host # {}", "Host {} is up", "the server ({}) is down", "{} - - GET /index")
+        value = f"2a02:{text(random, HEX, 3)}:{text(random, HEX, 4)}:1::{text(random, '123456789', 2)}"
+    carriers = (
+        "login from {} at 03:12",
+        "ssh root@host # {}",
+        "Host {} is up",
+        "the server ({}) is down",
+        "{} - - GET /",
+    )
     return planted(random, sample, value, carriers)
 
 
@@ -119,7 +137,8 @@ def national_id(random: Random, sample: Sample) -> Sample | None:
         weights = range(len(base) + 1, 1, -1)
         base.append((sum(w * d for w, d in zip(weights, base, strict=True)) * 10 % 11) % 10)
     cpf = "".join(map(str, base))
-    resident = f"{random.choice(['110105', '310104'])}{random.randint(1950, 2004)}0{random.randint(1, 9)}1{random.randint(0, 9)}{digits(random, 3)}"
+    birth = f"{random.randint(1950, 2004)}0{random.randint(1, 9)}1{random.randint(0, 9)}"
+    resident = f"{random.choice(['110105', '310104'])}{birth}{digits(random, 3)}"
     check = sum(int(d) * pow(2, 17 - i, 11) for i, d in enumerate(resident)) % 11
     resident += "10X98765432"[check]
     value = random.choice([ssn, f"{cpf[:3]}.{cpf[3:6]}.{cpf[6:9]}-{cpf[9:]}", resident])
@@ -166,18 +185,19 @@ SECRETS: dict[str, Callable[[Random], str]] = {
 
 
 def secret(random: Random, sample: Sample) -> Sample | None:
-    carriers = ("My key is {}", 'api_key = "{}"', "export TOKEN={}", "Authorization: Bearer {}", "{{'token': '{}'}}", "use `{}`.")
+    carriers = ("My key is {}", 'api_key = "{}"', "export TOKEN={}", "Bearer {}", "{{'token': '{}'}}", "use `{}`.")
     return planted(random, sample, SECRETS[random.choice(list(SECRETS))](random), carriers)
 
 
 def random_string(random: Random, sample: Sample) -> Sample | None:
-    return planted(random, sample, text(random, BASE62, random.randint(40, 64)), ('token = "{}"', "secret='{}'", "SESSION={}"))
+    value = text(random, BASE62, random.randint(40, 64))
+    return planted(random, sample, value, ('token = "{}"', "secret='{}'", "SESSION={}"))
 
 
 def password(random: Random, sample: Sample) -> Sample | None:
     word = random.choice(["katze", "Sommer", "dragon", "Lisboa", "tr0ub"])
     value = word + text(random, string.ascii_lowercase, 2) + digits(random, 2) + random.choice(["", "!", "#x"])
-    carriers = ("password: {}", "The password is {}.", "user admin, passwd={}!", 'Password: "{}"', "passphrase = '{}'", "pwd: {}")
+    carriers = ("password: {}", "The password is {}.", "passwd={}!", 'Password: "{}"', "passphrase = '{}'", "pwd: {}")
     return planted(random, sample, value, carriers)
 
 

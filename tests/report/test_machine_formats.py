@@ -43,7 +43,7 @@ def test_hostile_data_is_inert(output_format: str):
         assert not [line for line in text.split("\n") if line.lstrip().startswith("::")]
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(reports)
 def test_any_report_can_be_written_in_any_format(report: Report):
     for output_format in OUTPUTS:

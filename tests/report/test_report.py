@@ -4,7 +4,7 @@ import json
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from curate.errors import CurateError
 from curate.finding import InternalError, Place
@@ -62,11 +62,13 @@ def test_a_crashed_rule_never_looks_like_findings_or_like_success(fail_on: str):
     assert a_report([a_finding()], internal_errors=[crash]).exit_code(fail_on) == 2
 
 
+@settings(deadline=None)
 @given(reports)
 def test_a_report_reads_back_as_it_was_written(report: Report):
     assert Report.from_json(report.to_json()).to_json() == report.to_json()
 
 
+@settings(deadline=None)
 @given(reports)
 def test_a_written_report_reads_back_up_to_lone_surrogates(report: Report):
     text = "".join(OUTPUTS["json"](report))

@@ -132,7 +132,7 @@ def test_markup_in_data_is_text():
     assert "\x1b]8;" not in shown
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(reports)
 def test_any_report_can_be_printed(report: Report):
     for shown in (on_terminal(report, 60), in_pipe(report)):
@@ -178,3 +178,9 @@ def test_rows_that_cannot_be_read_are_said_for_the_files_that_are_not_shown():
     report = a_report([a_warning(path=f"{name}.jsonl") for name in "abcdefg"])
     report.inputs[-1].rejected = 600
     assert "and 3 more files   1,836 rows · 600 cannot be read" in on_terminal(report)
+
+
+def test_a_wrapped_message_never_begins_a_line_as_a_command():
+    report = a_report([a_finding("an answer that says ::add-mask::secret ::error::more of it")])
+    for width in range(30, 90):
+        assert not [line for line in on_terminal(report, width).splitlines() if line.lstrip().startswith("::")]
