@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from curate.errors import CurateError
 from curate.report.safe import safe
 from curate.rules import RULES, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 FAMILIES = {
     "FMT": "Files, rows, turns and tool calls",
@@ -70,6 +73,13 @@ def page(rule: Rule) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def index_row(rule: Rule) -> str:
+    default = "on" if rule.on_by_default else "off"
+    summary = _markdown(rule.summary).replace("|", "\\|")
+    cells = (f"[{rule.code}]({rule.code}.md)", rule.name, rule.severity, default, fix_words(rule), summary)
+    return f"| {' | '.join(cells)} |"
+
+
 def index(rules: Iterable[Rule]) -> str:
     """The Markdown table of rules, family by family."""
     rules = list(rules)
@@ -79,11 +89,7 @@ def index(rules: Iterable[Rule]) -> str:
         "themselves by `python -m curate.docs`; a test fails when it is stale.",
     ]
     for family, title, members in by_family(rules):
-        rows = [
-            f"| [{r.code}]({r.code}.md) | {r.name} | {r.severity} | {'on' if r.on_by_default else 'off'} | {fix_words(r)} "
-            f"| {_markdown(r.summary).replace('|', chr(92) + '|')} |"
-            for r in members
-        ]
+        rows = [index_row(rule) for rule in members]
         header = ["| code | name | severity | default | fix | what is wrong |", "|---|---|---|---|---|---|"]
         parts += [f"## {family}: {title}", "\n".join(header + rows)]
     return "\n\n".join(parts) + "\n"
@@ -112,7 +118,7 @@ def write(folder: Path) -> list[str]:
 
 
 def _markdown(text: str) -> str:
-    """The text with characters that are invisible or act on a terminal made visible, and `<` outside code kept as text."""
+    """The text with invisible and terminal-control characters made visible, and `<` outside code kept as text."""
     lines = "\n".join(safe(line) for line in text.split("\n"))
     pieces = _CODE_SPAN.split(lines)
     pieces[::2] = [piece.replace("<", "&lt;") for piece in pieces[::2]]

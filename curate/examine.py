@@ -13,6 +13,7 @@ from curate.formats import Layout, Unreadable, read_value
 from curate.io import RawRow, parse_row
 from curate.plan import Plan
 from curate.rules import Rule
+from curate.rules.rule import Measure
 from curate.sample import Sample
 
 
@@ -34,7 +35,7 @@ def examine(rows: Sequence[RawRow], path: str, layout: Layout, plan: Plan) -> Ex
     out = Examined()
     by_name = plan.by_name()
     sample_rules = plan.sample_rules
-    dataset_rules = plan.dataset_rules
+    measures = plan.measures
     for row in rows:
         faults: list[Fault] = []
         samples = read_samples(row, path, layout, faults)
@@ -52,8 +53,8 @@ def examine(rows: Sequence[RawRow], path: str, layout: Layout, plan: Plan) -> Ex
                 out.findings += promoted(sample.faults, place, by_name)
             for rule in sample_rules:
                 _run(rule, sample, place, out)
-            for rule in dataset_rules:
-                _measure(rule, sample, place, out)
+            for measure, codes in measures.items():
+                _take(measure, codes, sample, place, out)
     return out
 
 
@@ -89,7 +90,14 @@ def promoted(faults: Iterable[Fault], place: Place, by_name: dict[str, Rule]) ->
 
 def found(rule: Rule, fault: Fault, place: Place) -> Finding:
     return Finding(
-        rule.code, rule.name, rule.severity, place, fault.message, fault.where, evidence=fault.evidence or {}, fix=rule.fix
+        rule.code,
+        rule.name,
+        rule.severity,
+        place,
+        fault.message,
+        fault.where,
+        evidence=fault.evidence or {},
+        fix=rule.fix,
     )
 
 
@@ -102,15 +110,15 @@ def _run(rule: Rule, sample: Sample, place: Place, out: Examined) -> None:
         out.internal_errors.append(InternalError(rule.code, place, described(error)))
 
 
-def _measure(rule: Rule, sample: Sample, place: Place, out: Examined) -> None:
-    assert rule.measure is not None
+def _take(measure: Measure, codes: Sequence[str], sample: Sample, place: Place, out: Examined) -> None:
     try:
-        value = rule.measure(sample)
+        value = measure(sample)
     except Exception as error:
-        out.internal_errors.append(InternalError(rule.code, place, described(error)))
+        out.internal_errors += (InternalError(code, place, described(error)) for code in codes)
         return
     if value is not None:
-        out.measured.setdefault(rule.code, []).append((place, value))
+        for code in codes:
+            out.measured.setdefault(code, []).append((place, value))
 
 
 def described(error: Exception) -> str:

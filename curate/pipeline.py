@@ -43,7 +43,7 @@ def run_check(inputs: Sequence[Input], config: Config, progress: Progress = lamb
     measured: dict[str, list[tuple[Place, Any]]] = {}
     internal_errors: list[InternalError] = []
     done = 0
-    with Workers(config.jobs or 1, config) as workers:
+    with Workers(config.jobs or 1, config, plan) as workers:
         for data, (layout, _) in zip(inputs, layouts, strict=True):
             seen = Examined()
             for part in workers.examine(batches(gather(data.rows(), layout)), data.path, layout):
@@ -110,9 +110,9 @@ def batches(rows: Iterable[RawRow]) -> Iterator[list[RawRow]]:
 class Workers:
     """Examines batches in this process (`jobs` 1) or in worker processes, and gives the results in input order."""
 
-    def __init__(self, jobs: int, config: Config) -> None:
+    def __init__(self, jobs: int, config: Config, plan: Plan) -> None:
         self.jobs = jobs
-        self.plan = make_plan(config)
+        self.plan = plan
         self.pool: ProcessPoolExecutor | None = None
         if jobs > 1:
             methods = multiprocessing.get_all_start_methods()

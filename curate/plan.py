@@ -12,6 +12,7 @@ from pathlib import Path
 from curate.config import Config
 from curate.errors import CurateError
 from curate.rules import RULES, Rule
+from curate.rules.rule import Measure
 
 OWN_CODE = re.compile(r"[A-Z]{2,8}[0-9]{3}")
 
@@ -31,6 +32,15 @@ class Plan:
     @property
     def dataset_rules(self) -> list[Rule]:
         return [rule for rule in self.rules.values() if rule.stage == "dataset"]
+
+    @property
+    def measures(self) -> dict[Measure, list[str]]:
+        """What to take from every sample, and the codes of the data-set rules that want it."""
+        wanted: dict[Measure, list[str]] = {}
+        for rule in self.dataset_rules:
+            assert rule.measure is not None
+            wanted.setdefault(rule.measure, []).append(rule.code)
+        return wanted
 
     def by_name(self) -> dict[str, Rule]:
         return {rule.name: rule for rule in self.rules.values()}

@@ -122,12 +122,12 @@ class Sample:
         return self._texts
 
     def answers(self) -> Iterator[tuple[int, Message]]:
-        """The assistant turns meant to be learned, with their index into `messages`."""
-        return (
-            (i, message)
-            for i, message in enumerate(self.messages)
-            if message.role == "assistant" and message.weight != 0
-        )
+        """The assistant turns meant to be learned, with their index into `messages`.
+
+        Turns whose flag says untrained are not, nor is the last answer of an unpaired preference row labelled false.
+        """
+        answers = [(i, m) for i, m in enumerate(self.messages) if m.role == "assistant" and m.weight != 0]
+        return iter(answers[:-1] if self.label is False else answers)
 
 
 def _texts(sample: Sample) -> Iterator[TextField]:

@@ -1,4 +1,4 @@
-"""The rule reference is what the register says. `CURATE_WRITE_DOCS=1 pytest tests/test_docs.py` brings it up to date."""
+"""The documents say what the tool does. `CURATE_WRITE_DOCS=1 pytest tests/test_docs.py` rewrites docs/rules."""
 
 import os
 import re
@@ -96,7 +96,7 @@ def test_the_configuration_table_of_the_readme_names_every_setting() -> None:
 
 def test_the_guide_of_formats_names_every_format() -> None:
     text = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
-    cells = [cell for cell in re.findall(r"^\| (`[^|]*`) \|", text, re.MULTILINE)]
+    cells = re.findall(r"^\| (`[^|]*`) \|", text, re.MULTILINE)
     assert sorted(re.findall(r"`([^`]+)`", " ".join(cells))) == sorted(FORMATS)
 
 

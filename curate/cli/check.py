@@ -38,7 +38,9 @@ def comma_separated(_ctx: click.Context, _param: click.Parameter, value: tuple[s
 
 @click.command(epilog=EPILOG)
 @click.argument("data", nargs=-1, required=True)
-@click.option("--select", multiple=True, callback=comma_separated, help="Run only these rules: codes, prefixes or names.")
+@click.option(
+    "--select", multiple=True, callback=comma_separated, help="Run only these rules: codes, prefixes or names."
+)
 @click.option("--ignore", multiple=True, callback=comma_separated, help="Leave these rules out.")
 @click.option(
     "--fail-on",
@@ -48,13 +50,20 @@ def comma_separated(_ctx: click.Context, _param: click.Parameter, value: tuple[s
 @click.option("--output-format", type=click.Choice(OUTPUT_FORMATS), default="text", show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write the report to this file.")
 @click.option("--baseline", metavar="FILE", help="An earlier JSON report: what it lists does not fail the check.")
-@click.option("--format", "data_format", metavar="FORMAT", help="Read the rows as this format, whatever they look like.")
+@click.option(
+    "--format", "data_format", metavar="FORMAT", help="Read the rows as this format, whatever they look like."
+)
 @click.option("--config", metavar="FILE", help="Settings instead of the nearest curate.toml or [tool.curate].")
 @click.option("--show-config", is_flag=True, help="Print each setting and where it came from, and stop.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: all cores, 1 for small files]")
 def check(
-    data: tuple[str, ...], data_format: str | None, config: str | None, show_config: bool, output_format: str,
-    output: str | None, **flags: Any,
+    data: tuple[str, ...],
+    data_format: str | None,
+    config: str | None,
+    show_config: bool,
+    output_format: str,
+    output: str | None,
+    **flags: Any,
 ) -> int:
     """List every bad row of DATA with its line and its reason.
 
@@ -93,7 +102,9 @@ def print_config(settings: Settings) -> None:
 def refuse_to_overwrite_input(output: str | None, inputs: list[Input]) -> None:
     from curate.errors import CurateError
 
-    if output and any(Path(source.path).exists() and Path(output).resolve() == Path(source.path).resolve() for source in inputs):
+    if output and any(
+        Path(source.path).exists() and Path(output).resolve() == Path(source.path).resolve() for source in inputs
+    ):
         raise CurateError(f"-o {output} is one of the inputs; name another file (inputs are never changed)")
 
 
@@ -125,6 +136,4 @@ def progress_on_stderr() -> Iterator[Progress]:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading", total=None)
-        yield lambda doing, done, total: bar.update(
-            task, description=safe(doing), completed=done, total=total or None
-        )
+        yield lambda doing, done, total: bar.update(task, description=safe(doing), completed=done, total=total or None)

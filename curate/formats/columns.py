@@ -61,6 +61,11 @@ class Columns(NamedTuple):
     answers: tuple[str, ...]
     system: str | None
 
+    def led_by(self, prompt: str, answer: str) -> Columns:
+        """The same columns with this prompt, and this answer read before the others."""
+        others = (name for name in self.answers if name not in (prompt, answer))
+        return Columns(prompt, (answer, *others), self.system)
+
 
 @lru_cache(maxsize=512)
 def columns_of(names: tuple[str, ...]) -> Columns:

@@ -184,8 +184,9 @@ def _is_context_qa(row: Row) -> bool:
     return isinstance(row.get("question"), str) and any(isinstance(row.get(name), str) for name in CONTEXTS)
 
 
-def _read_pair(row: Row) -> list[Sample]:
-    columns = columns_of(tuple(row))
+def read_pair(row: Row, columns: Columns | None = None) -> list[Sample]:
+    """Read a prompt and its answer, out of the given columns or those with the usual names."""
+    columns = columns or columns_of(tuple(row))
     faults: list[Fault] = []
     if len(row) == 2 and columns.prompt and columns.answers:
         prompt, completion = row[columns.prompt], row[columns.answers[0]]
@@ -320,7 +321,7 @@ PROMPT_COMPLETION = Format(
     columns=frozenset({*PROMPTS, *ANSWERS, "article", "summary"}),
     has_columns=_pair_columns,
     fits=_pair_fits,
-    read_row=_read_pair,
+    read_row=read_pair,
     build=_build_pair,
     losses=_pair_losses,
 )

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
 from curate.finding import Fault, Where
+from curate.formats.chat import container
 from curate.formats.columns import ANSWERS, PROMPTS, columns_of
+from curate.formats.flat import read_pair
 from curate.formats.format import FORMATS, NO_COLUMNS, Row, Unreadable, detect, rename_columns
 from curate.formats.trees import gather_trees, is_flat
 from curate.formats.turns import is_conversation, kind
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 
 UNKNOWN = "unknown"
 _NO_ANSWERS = frozenset({"prompts", "pretokenised", UNKNOWN})
-# Formats of flat columns: a row that has some of another's columns is that other one's row with a part missing.
-_FLAT = frozenset({"alpaca", "dolly", "context-qa", "prompt-completion", "prompts", "kto", "stepwise", "preference"})
+# Formats with more columns than a pair: a pair of some of them is one of their rows with a part missing.
+_FLAT = frozenset({"alpaca", "dolly", "context-qa"})
 _CHAT = frozenset({"messages", "sharegpt", "prompts"})
 
 
@@ -33,7 +35,8 @@ class Layout:
     """What a file is read as.
 
     `counts` says how many rows are complete in each format ("unknown" for none), `forced` that the user named the
-    format, `gathers` that rows are messages of trees and must pass `gather` first.
+    format, `gathers` that rows are messages of trees and must pass `gather` first. `names` are the columns that most
+    rows of the format use where it has several names for them: of the conversation, or of prompt and answer.
     """
 
     format: str
@@ -42,6 +45,7 @@ class Layout:
     forced: bool = False
     columns: Mapping[str, str] = field(default_factory=dict)
     gathers: bool = False
+    names: tuple[str, ...] = ()
 
 
 def survey(values: Iterable[object], forced: str | None = None, columns: Mapping[str, str] = NO_COLUMNS) -> Layout:
@@ -54,6 +58,7 @@ def survey(values: Iterable[object], forced: str | None = None, columns: Mapping
         raise CurateError(_no_such_format(forced))
     counts: Counter[str] = Counter()
     first: dict[str, object] = {}
+    used: Counter[tuple[str, ...]] = Counter()
     flat = 0
     for value in values:
         if columns and isinstance(value, dict):
@@ -62,7 +67,9 @@ def survey(values: Iterable[object], forced: str | None = None, columns: Mapping
         if name not in first:
             first[name] = value
         counts[name] += 1
-        if name == "oasst" and isinstance(value, dict) and is_flat(value):
+        if name in _NAMES and isinstance(value, dict):
+            used[(name, *_NAMES[name](value))] += 1
+        elif name == "oasst" and isinstance(value, dict) and is_flat(value):
             flat += 1
     main = forced or _main(counts)
     return Layout(
@@ -72,7 +79,20 @@ def survey(values: Iterable[object], forced: str | None = None, columns: Mapping
         forced is not None,
         dict(columns),
         flat > 0 and main == "oasst",
+        next((names for (name, *names), _ in used.most_common() if name == main), ()),
     )
+
+
+def _pair_names(row: Row) -> tuple[str, ...]:
+    columns = columns_of(tuple(row))
+    return (columns.prompt or "", *columns.answers[:1])
+
+
+def _container_name(row: Row) -> tuple[str, ...]:
+    return (container(row) or "",)
+
+
+_NAMES = {"prompt-completion": _pair_names, "messages": _container_name, "sharegpt": _container_name}
 
 
 def _main(counts: Counter[str]) -> str:
@@ -117,7 +137,10 @@ def read_value(value: object, layout: Layout) -> list[Sample]:
     main = layout.format
     name = main if layout.forced else detect(row)
     fits = name == main and not layout.forced
-    samples = FORMATS[main].read_row(row) if fits else _read_other(row, name, layout)
+    if fits and layout.names and layout.names != _NAMES[main](row):
+        samples = _read_renamed(row, layout)
+    else:
+        samples = FORMATS[main].read_row(row) if fits else _read_other(row, name, layout)
     if displaced:
         for sample in samples:
             sample.metadata.update(displaced)
@@ -127,6 +150,20 @@ def read_value(value: object, layout: Layout) -> list[Sample]:
 def gather(rows: Iterable[RawRow], layout: Layout) -> Iterator[RawRow]:
     """The rows as `read_value` takes them: as they are, or, where rows are messages of trees, one row a tree."""
     return gather_trees(rows) if layout.gathers else iter(rows)
+
+
+def _read_renamed(row: Row, layout: Layout) -> list[Sample]:
+    """Read a row of the file's format that has other names of columns than most rows."""
+    if all(name in row for name in layout.names):
+        if layout.format == "prompt-completion":
+            return read_pair(row, columns_of(tuple(row)).led_by(*layout.names))
+        return FORMATS[layout.format].read_row(row)
+    samples = FORMATS[layout.format].read_row(row)
+    names = _NAMES[layout.format](row)
+    said = f"the row has {' and '.join(names)}, the file {' and '.join(layout.names)} ({_share(layout)})"
+    for sample in samples:
+        sample.faults.append(Fault(said, Where(field=names[-1]), {"columns": list(names)}, "mixed-formats"))
+    return samples
 
 
 def _read_other(row: Row, name: str | None, layout: Layout) -> list[Sample]:
@@ -139,8 +176,6 @@ def _read_other(row: Row, name: str | None, layout: Layout) -> list[Sample]:
         name = _nearest(row)
         if name is None:
             raise Unreadable([_unknown(row, None)])
-        if name == main or main == UNKNOWN:
-            return FORMATS[name].read_row(row)
     samples = FORMATS[name].read_row(row)
     fault = Fault(
         f"the row is {name}, the file is {main} ({_share(layout)})",
@@ -157,13 +192,11 @@ def _read_other(row: Row, name: str | None, layout: Layout) -> list[Sample]:
 def _is_incomplete(row: Row, name: str | None, main: str) -> bool:
     """Whether a row that is not complete in the file's format should be read as one that lacks a part of it."""
     columns = FORMATS[main].columns
-    if name is None:
-        return _nearest(row) == main or (main in _FLAT and not columns.isdisjoint(row))
-    if name == "prompts":
+    if name in (None, "prompts"):
         return not columns.isdisjoint(row)
     if main == "kto":
         return name in ("prompt-completion", "messages", "sharegpt")
-    if main in _FLAT and name in _FLAT:
+    if name == "prompt-completion" and main in _FLAT:
         return columns.issuperset(row)
     return main == "prompts" and name in _CHAT
 

@@ -144,7 +144,7 @@ def _is_answer(value: Any) -> bool:
 
 def _prompt(row: Row, faults: list[Fault], used: set[str]) -> list[Message]:
     name = container(row)
-    if name is not None and is_conversation(turns_of(row[name])):
+    if name is not None and turns_of(row[name]):
         messages, found = read_conversation(row, faults)
         used |= found
         return messages

@@ -19,6 +19,8 @@ _SPACE = re.compile(rb"[ \t\r\n]*+")
 _TOKENS = re.compile(rb'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+("|\\?\n|\\?\Z)|[\[{]|[\]}]|,')
 _NOT_THE_END = re.compile(rb"\][ \t\r\n]*,[ \t\r\n]*[\[{]")
 _FIRST_KEY = re.compile(rb'\{[ \t\r\n]*("(?:[^"\\\n]|\\.)*+")[ \t\r\n]*:')
+_NEXT_OBJECT = re.compile(rb"\}[ \t\r\n]*(,)[ \t\r\n]*(?=\{)")
+UNFINISHED, BROKEN = -1, -2
 _TURN_KEYS = ({"role"}, {"from"})
 
 
@@ -54,25 +56,35 @@ def _value(data: bytes) -> object:
         return None
 
 
-def _end_of_element(data: bytes, start: int) -> int:
-    """The index of the `,` or `]` after the element that starts at `start`, or -1 if the data ends before."""
-    depth = 0
+def _end_of_element(data: bytes, start: int, *, strict: bool = False) -> int:
+    """The index of the `,` or `]` after the element that starts at `start`, or UNFINISHED if the data ends before.
+
+    With `strict`, BROKEN as soon as brackets do not fit together. Without, only their number is counted.
+    """
+    open_brackets = bytearray()
+    after_comma = False
     for token in _TOKENS.finditer(data, start):
         at = token.start()
         byte = data[at]
         if byte == 0x22:
             if token.end() == len(data) and token[1] in (b"", b"\\"):
-                return -1
+                return UNFINISHED
         elif byte in b"[{":
-            depth += 1
+            if strict and after_comma and open_brackets[-1:] == b"}":
+                return BROKEN  # in an object a key stands after a comma
+            open_brackets.append(byte + 2)  # its closing counterpart in ASCII
         elif byte == 0x2C:
-            if not depth:
+            if not open_brackets:
                 return at
-        elif depth:
-            depth -= 1
+            after_comma = True
+            continue
+        elif open_brackets:
+            if open_brackets.pop() != byte and strict:
+                return BROKEN
         elif byte == 0x5D and not _NOT_THE_END.match(data, at):
             return at
-    return -1
+        after_comma = False
+    return UNFINISHED
 
 
 def array_rows(
@@ -141,37 +153,49 @@ class _Elements:
         self.faults.append(Fault("the array is not closed: the file was cut", None, None, "truncated-row"))
 
     def element(self) -> RawRow:
-        while (end := _end_of_element(self.data, self.at)) < 0:
-            if len(self.data) - self.at > self.longest or not self.more():
-                break
+        """Cut one element: to the comma after it, or, where brackets or quotes do not add up, to where the next starts."""
+        end = self.end(strict=True)
         if self.separator is None and (key := _FIRST_KEY.match(self.data, self.at)):
-            self.separator = re.compile(rb",[ \t\r\n]*(?=\{[ \t\r\n]*" + re.escape(key[1]) + rb"[ \t\r\n]*:)")
-        start, offset = self.at, self.before + self.at
-        stop = len(self.data) if end < 0 else end
-        data = self.data[start:stop].rstrip()
+            self.separator = re.compile(rb"(,)[ \t\r\n]*(?=\{[ \t\r\n]*" + re.escape(key[1]) + rb"[ \t\r\n]*:)")
+        cut = None
+        if end == BROKEN and not (cut := self.next_element(len(self.data))):
+            end = self.end(strict=False)
+        stop = cut or (end if end >= 0 else len(self.data))
+        offset = self.before + self.at
+        data = self.data[self.at : stop].rstrip()
         if not data:
             self.at = stop
             fault = Fault("nothing stands before this comma", Where(column=1), None, "invalid-json")
             return RawRow(self.number, b"", offset, (fault,))
         value = _value(data)
-        if value is None and data != b"null":
-            if cut := self.cut(start, stop):
-                data, stop = self.data[start:cut].rstrip(), cut
-            elif end < 0 and len(data) > self.longest:
-                return self.dropped(offset)
-        elif isinstance(value, dict):
+        if isinstance(value, dict):
             self.keys = set(value)
+        elif value is None and cut is None and data != b"null":
+            cut = self.next_element(stop)
+            if cut is None and end < 0 and len(data) > self.longest:
+                return self.dropped(offset)
+            if cut:
+                stop, data = cut, self.data[self.at : cut].rstrip()
         self.at = stop
         if len(data) > self.longest:
             return too_long(self.number, offset, len(data), self.longest)
         return RawRow(self.number, data, offset)
 
-    def cut(self, start: int, stop: int) -> int | None:
-        """Where a broken element, whose brackets or quotes do not add up, is followed by one like those before."""
-        for comma in self.separator.finditer(self.data, start + 1, stop) if self.separator else ():
-            after = _value(self.data[comma.end() : max(_end_of_element(self.data, comma.end()), comma.end())])
-            if not isinstance(after, dict) or 2 * len(self.keys & after.keys()) >= len(self.keys):
-                return comma.start()
+    def end(self, *, strict: bool) -> int:
+        """Where the element ends, with as much of it in memory as is needed and allowed."""
+        while (end := _end_of_element(self.data, self.at, strict=strict)) == UNFINISHED:
+            if len(self.data) - self.at > self.longest or not self.more():
+                break
+        return end
+
+    def next_element(self, stop: int) -> int | None:
+        """The comma before `stop` after which an element like those before, or else any object, seems to start."""
+        for separator in (self.separator, _NEXT_OBJECT):
+            for comma in separator.finditer(self.data, self.at + 1, stop) if separator else ():
+                end = _end_of_element(self.data, comma.end(), strict=True)
+                after = _value(self.data[comma.end() : end]) if end >= 0 else None
+                if not isinstance(after, dict) or 2 * len(self.keys & after.keys()) >= len(self.keys):
+                    return comma.start(1)
         return None
 
     def dropped(self, offset: int) -> RawRow:

@@ -57,6 +57,6 @@ def physical_lines(
             if size <= longest:
                 held.append(tail)
             else:
-                held[:] = [b"".join(held)[:1000] or tail[:1000]]
+                held[:] = [(held[0] if held else tail)[:1000]]
     if size:
         yield offset, b"".join(held)[: 1000 if size > longest else None], size

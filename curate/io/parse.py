@@ -14,6 +14,7 @@ from curate.io.rows import DEEPEST
 _BEYOND_64_BITS = float(1 << 63)
 _BRACKETS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
 _KEYS = re.compile(rb'"[ \t\r\n]*:')
+_KEYS_UNESCAPED = re.compile(rb'(?<!\\)"[ \t\r\n]*:')
 _UTF8_MARK = b"\xef\xbb\xbf"
 
 
@@ -50,16 +51,16 @@ def parse_row(data: bytes) -> Parsed:
 def hides_nothing(data: bytes, value: Any) -> bool:
     """Whether a value that orjson gave is surely all that the bytes say.
 
-    Keys in the value are compared with the `":` in the bytes, which are at least as many as the keys written down: as
-    many means no key was lost. An integer beyond 64 bits shows as a float of that size.
+    Keys in the value are compared with the `":` in the bytes, of which there are at least as many as keys were written:
+    if there are no more, no key was lost. An integer beyond 64 bits shows as a float of that size.
     """
     keys = _count_keys(value)
     if keys < 0:
         return False
-    if b" :" in data or b"\t:" in data or b"\n:" in data or b"\r:" in data or b'\\\\":' in data:
-        return len(_KEYS.findall(data)) == keys
-    written = data.count(b'":')
-    return written == keys or written - data.count(b'\\":') == keys
+    if len(_KEYS.findall(data)) == keys:
+        return True
+    # Text that quotes JSON holds `\":` too, which is no key unless the backslash is itself an escaped one.
+    return b'\\\\"' not in data and len(_KEYS_UNESCAPED.findall(data)) == keys
 
 
 def _count_keys(value: Any) -> int:

@@ -1,13 +1,15 @@
-"""What several rules mean by the answer of a row."""
+"""What several rules mean by the answers of a row: texts without the stop token that some data carries in them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from curate.sample import Sample
+from curate.rules.special_tokens import strip_stop_token
 
-_LONGEST_STOP_TOKEN = 34
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from curate.sample import Sample
 
 
 class FinalAnswer(NamedTuple):
@@ -24,19 +26,10 @@ def final_answer(sample: Sample) -> FinalAnswer | None:
     last = sample.messages[-1]
     if last.role != "assistant" or last.tool_calls or last.weight == 0:
         return None
-    text = without_stop_tokens(last.text)
+    text = strip_stop_token(last.text)
     return FinalAnswer(len(sample.messages) - 1, text) if text else None
 
 
-def without_stop_tokens(text: str) -> str:
-    """Cut the stop tokens that rows prepared for another trainer end in: <|endoftext|>, <|im_end|>, </s>, <eos>."""
-    kept = text.rstrip()
-    if not kept.endswith(">"):
-        return text
-    while kept.endswith(("|>", "</s>", "<eos>")):
-        start = kept.rfind("<|" if kept.endswith("|>") else "<")
-        if start < 0 or len(kept) - start > _LONGEST_STOP_TOKEN:
-            break
-        text = kept[:start]
-        kept = text.rstrip()
-    return text
+def answer_texts(sample: Sample) -> Iterator[tuple[int, str]]:
+    """The texts of the answers to be learned, without a stop token typed at their end: offsets are the content's."""
+    return ((i, strip_stop_token(answer.text)) for i, answer in sample.answers())

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from curate.sample import Sample
 
 
+RELATED = 20  # copies named on each copy: naming all of n copies n times would fill the memory; `group` ties them
+
+
 def _present(sample: Sample) -> bool:
     """Every sample takes part: its id, which the comparison needs, is already in its Place."""
     return True
@@ -44,7 +47,7 @@ def exact_duplicate(measured: Measured) -> Iterator[Flag]:
                 place,
                 f"the same as {_spoken(original, seen_from=place)}",
                 evidence={"copies": len(members)},
-                related=tuple(member for member in members if member is not place),
+                related=[member for member in members[: RELATED + 1] if member is not place][:RELATED],
                 group=group,
             )
 

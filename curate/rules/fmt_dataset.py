@@ -85,7 +85,7 @@ def conflicting_types(measured: Measured, *, max_named: int = 5) -> Iterator[Fla
         lines = ", ".join(str(place.line) for place in places) + (", …" if least > len(places) else "")
         yield Flag(
             None,
-            f"{path} is {usual} in {most:,} rows and {other} in {least:,} (line{'s' if least > 1 else ''} {lines})",
+            f"{path} is {usual} in {most:,} of the rows, {other} in {least:,} (line{'s' if least > 1 else ''} {lines})",
             evidence={"column": path, "types": dict(kinds.most_common())},
             related=tuple(places),
         )

@@ -55,7 +55,8 @@ def _size(sample: Sample) -> _Answer | None:
         return None
     text = answer.text.rstrip()
     is_unfinished = text[-1:].isalnum() or text.endswith((",", ";", "(", "...", "…"))
-    return _Answer(len(text), len(text.split()), is_unfinished, text[-15:], answer.message)
+    words = len(text.split()) if len(text) >= _LOWEST_CAP else 0
+    return _Answer(len(text), words, is_unfinished, text[-15:], answer.message)
 
 
 @dataset_rule("LEN002", severity="warning", measure=_size)

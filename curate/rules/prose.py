@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from curate.rules.special_tokens import strip_stop_token
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from curate.sample import Message, Sample
+    from curate.sample import Sample
 
 _CODE_SPAN = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|``[^\n]+?``|`[^`\n]+`", re.DOTALL)
 _CODE_LINE = re.compile(
@@ -40,17 +38,6 @@ def looks_like_code(text: str) -> bool:
     """Whether at least a third of the lines of an unfenced text read as program code or markup."""
     lines = text.count("\n") + 1
     return sum(1 for _ in _CODE_LINE.finditer(text)) * 3 >= lines
-
-
-def good_answers(sample: Sample) -> Iterator[tuple[int, Message]]:
-    """The answers to be learned as they are: not the last one of an unpaired preference row labelled false."""
-    answers = sample.answers()
-    return answers if sample.label is not False else iter(list(answers)[:-1])
-
-
-def answer_texts(sample: Sample) -> Iterator[tuple[int, str]]:
-    """The texts of the good answers without a stop token typed at their end: offsets are those of the content."""
-    return ((i, strip_stop_token(answer.text)) for i, answer in good_answers(sample))
 
 
 def requests(sample: Sample, message: int) -> Iterator[str]:

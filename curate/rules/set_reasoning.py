@@ -40,11 +40,11 @@ def partial_reasoning(measured: Measured, *, max_named: int = 5) -> Iterator[Fla
     fewer = with_reasoning <= without
     places = [place for place, value in measured if value is fewer][:max_named]
     lines = ", ".join(str(place.line) for place in places)
-    more = " and others" if min(with_reasoning, without) > len(places) else ""
-    have = "have it" if fewer else "have none"
+    more = ", …" if min(with_reasoning, without) > len(places) else ""
+    which = f"{'with' if fewer else 'without'}: line{'s' if len(places) > 1 else ''} {lines}{more}"
     yield Flag(
         None,
-        f"{with_reasoning:,} of {len(measured):,} answers carry reasoning; lines {lines}{more} {have}",
+        f"{with_reasoning:,} of {len(measured):,} answers carry reasoning ({which})",
         evidence={"with_reasoning": with_reasoning, "without": without},
         related=places,
     )

@@ -32,9 +32,10 @@ def too_few_rows(measured: Measured, *, overfits_below: int = 200, min_rows: int
     rows = len(measured)
     if not 0 < rows < min_rows:
         return
+    counted = f"{rows} row{'s' if rows > 1 else ''}"
     message = (
-        f"{rows} rows: under {overfits_below} a model tends to learn them by heart; {min_rows} is the usual minimum"
+        f"{counted}: under {overfits_below} a model tends to learn them by heart; {min_rows} is the usual minimum"
         if rows < overfits_below
-        else f"{rows} rows: {min_rows} is the usual minimum, 1,000 to 5,000 are good"
+        else f"{counted}: {min_rows} is the usual minimum, 1,000 to 5,000 are good"
     )
     yield Flag(None, message, evidence={"rows": rows})

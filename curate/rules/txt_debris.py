@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from curate.finding import Fault, Fix, Where
-from curate.rules.prose import good_answers, looks_like_code, request_matches, requests, without_code
+from curate.rules.prose import looks_like_code, request_matches, requests, without_code
 from curate.rules.rule import rule
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def omitted_content(sample: Sample) -> Iterator[Fault]:
 
     How to fix it: write what is missing, or drop the row.
     """
-    for i, answer in good_answers(sample):
+    for i, answer in sample.answers():
         lowered = answer.text.lower()
         if any(hint in lowered for hint in _OMITTED_HINTS) and (match := _OMITTED.search(answer.text)):
             quiet = _ASKS_FOR_LETTER if match[0].startswith("[") else _OMITTED

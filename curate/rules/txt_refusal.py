@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from curate.finding import Fault, Where
-from curate.rules.prose import answer_texts, good_answers, request_matches
+from curate.rules.answers import answer_texts
+from curate.rules.prose import request_matches
 from curate.rules.rule import rule
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def refusal(sample: Sample) -> Iterator[Fault]:
 
     How to fix it: keep those that you would want from your model; answer or drop the others.
     """
-    for i, answer in good_answers(sample):
+    for i, answer in sample.answers():
         head = answer.text[:_HEAD]
         lowered = head.lower()
         if (
@@ -106,7 +107,7 @@ _IDENTITY = re.compile(
 )
 _AI_VOICE = re.compile(
     r"\bas an? (?:ai|artificial intelligence|large language|machine learning)(?: language)?(?: model| assistant|"
-    r" chatbot)?\b,?(?=[ ,]+(?:i|my|it)\b)"
+    r" chatbot)?\b(?: (?:developed|trained|created|made|built) by [^.,\n]{1,30})?,?(?=[ ,]+(?:i|my|it)\b)"
     r"|\bi(?:'m|’m| am)(?: just| only| simply)? an? (?:ai|artificial intelligence|large)(?: language)? model\b"
     r"|\bmy (?:knowledge|training)(?: data)? (?:cut-?off|only goes|ends in|was last updated)|"
     r"\bmy last (?:knowledge )?update"
@@ -149,7 +150,7 @@ def other_vendor_identity(sample: Sample) -> Iterator[Fault]:
     How to fix it: rewrite the sentence or drop the row. Where the conversation is about that vendor, or about AI, the
     row is left alone.
     """
-    for i, answer in good_answers(sample):
+    for i, answer in sample.answers():
         text = answer.text
         lowered = text.lower()
         match, about = None, _ABOUT_VENDORS

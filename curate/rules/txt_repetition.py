@@ -7,7 +7,8 @@ import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from curate.finding import Fault, Fix, Where
-from curate.rules.prose import answer_texts, looks_like_code, request_matches
+from curate.rules.answers import answer_texts
+from curate.rules.prose import looks_like_code, request_matches
 from curate.rules.rule import rule
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import orjson
 
 from curate.finding import Fault, Fix, Where
-from curate.rules.prose import answer_texts, good_answers, looks_like_code, requests
+from curate.rules.answers import answer_texts
+from curate.rules.prose import looks_like_code, requests
 from curate.rules.rule import rule
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def broken_reasoning_tags(sample: Sample) -> Iterator[Fault]:
     How to fix it: write the missing tag, or drop the row. A closing tag alone is legal: some chat templates write the
     opening one themselves.
     """
-    for i, answer in good_answers(sample):
+    for i, answer in sample.answers():
         text = answer.text
         if ">" in text and (
             "<think" in text

@@ -161,7 +161,7 @@ def paired(questions: list[str], answers: list[str]) -> list[tuple[str, str]]:
     used = dict.fromkeys(answers, 0)
     pairs = []
     for question in questions:
-        words = {word for word in re.findall(r"\w{4,}", question.lower())}
+        words = set(re.findall(r"\w{4,}", question.lower()))
         best = max(answers, key=lambda a: (len(words & set(re.findall(r"\w{4,}", a.lower()))), -used[a]))
         used[best] += 1
         pairs.append((question, best))

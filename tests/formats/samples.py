@@ -19,8 +19,7 @@ json_values = st.recursive(
 )
 
 _turn_keys = st.sampled_from(
-    "role from content value text tool_calls function_call tool_call_id name weight train loss masked loss_weight "
-    "reasoning_content thinking user assistant human gpt input output type id".split()
+    ["role", "from", "content", "value", "text", "tool_calls", "function_call", "tool_call_id", "name", "weight", "train", "loss", "masked", "loss_weight", "reasoning_content", "thinking", "user", "assistant", "human", "gpt", "input", "output", "type", "id"]
 )
 _roles = st.sampled_from(["user", "assistant", "system", "tool", "human", "gpt", "Assistant", "function_call", "x", 1])
 _parts = st.lists(

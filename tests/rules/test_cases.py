@@ -15,6 +15,7 @@ from curate.finding import Finding
 from curate.rules import RULES
 
 CASES = Path(__file__).parent / "cases"
+SHOWN_BY_NO_FILE = {"FMT021"}  # changed-while-reading: tests/io/test_sources.py changes files under the reader
 
 
 def cases(kind: str) -> list[Any]:
@@ -71,7 +72,7 @@ def test_repairs_once_and_for_all(code: str, case: dict[str, Any]) -> None:
     assert repair(case["after"]) == case["after"]
 
 
-@pytest.mark.parametrize("code", list(RULES))
+@pytest.mark.parametrize("code", sorted(RULES.keys() - SHOWN_BY_NO_FILE))
 def test_every_rule_has_cases_of_both_kinds(code: str) -> None:
     document = yaml.safe_load((CASES / f"{code}.yaml").read_text(encoding="utf-8"))
     assert len(document["must_find"]) >= 3, "at least three rows that it must find"
