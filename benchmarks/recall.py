@@ -14,9 +14,8 @@ import pkgutil
 import random
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -28,6 +27,9 @@ from curate.io import find_inputs
 from curate.rules import RULES
 from curate.sample import Message, Sample, ToolCall
 from tests import mutators
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
 Planted = tuple[int, int]  # planted, found
 
@@ -65,10 +67,14 @@ def variants(sample: Sample) -> Iterator[Sample]:
     call = Message("assistant", None, tool_calls=[ToolCall("search", {"query": answer.text[:40]}, "call_1")])
     result = Message("tool", '{"pages": [3, 4]}', tool_call_id="call_1", name="search")
     yield Sample([*before, call, result, answer], tools=[{"type": "function", "function": function}])
-    yield Sample(sample.messages, "preference", rejected=[Message("assistant", f"That is not known. {answer.text[:60]}")])
+    yield Sample(
+        sample.messages, "preference", rejected=[Message("assistant", f"That is not known. {answer.text[:60]}")]
+    )
 
 
-def plant_in_samples(code: str, mutate: Callable[..., Sample | None], samples: list[Sample], rng: random.Random, rows: int) -> Planted:
+def plant_in_samples(
+    code: str, mutate: Callable[..., Sample | None], samples: list[Sample], rng: random.Random, rows: int
+) -> Planted:
     clean, _ = flagged_lines(code, map(as_row, samples))
     candidates = [sample for line, sample in enumerate(samples, 1) if line not in clean]
     lines: list[bytes] = []  # each mutant after the row that it was made of, so that the file keeps its format
@@ -83,13 +89,17 @@ def plant_in_samples(code: str, mutate: Callable[..., Sample | None], samples: l
     return len(lines) // 2, sum(line % 2 == 0 for line in found)
 
 
-def plant_in_bytes(code: str, mutate: Callable[..., bytes | None], lines: list[bytes], rng: random.Random, rows: int) -> Planted:
+def plant_in_bytes(
+    code: str, mutate: Callable[..., bytes | None], lines: list[bytes], rng: random.Random, rows: int
+) -> Planted:
     mutants = [mutant for line in lines if (mutant := mutate(rng, line)) is not None][:rows]
     found = sum(bool(any(flagged_lines(code, [lines[0], mutant, lines[-1]]))) for mutant in mutants)
     return len(mutants), found
 
 
-def plant_in_dataset(code: str, mutate: Callable[..., tuple[list[Sample], set[int]]], samples: list[Sample], rng: random.Random) -> Planted:
+def plant_in_dataset(
+    code: str, mutate: Callable[..., tuple[list[Sample], set[int]]], samples: list[Sample], rng: random.Random
+) -> Planted:
     mutants, planted = mutate(rng, samples)
     found, whole = flagged_lines(code, map(as_row, mutants))
     if not planted:
@@ -104,7 +114,10 @@ def measure(files: list[str], rows: int, seed: int, selected: str) -> dict[str, 
         samples = list(curate.read(file))
         random.Random(seed).shuffle(samples)
         samples = samples[: 12 * rows]
-        lines = [orjson.dumps(orjson.loads(row.data)) for row, _ in zip(find_inputs([file])[0].rows(), range(rows), strict=False)]
+        lines = [
+            orjson.dumps(orjson.loads(row.data))
+            for row, _ in zip(find_inputs([file])[0].rows(), range(rows), strict=False)
+        ]
         rng = random.Random(seed)
         for code, mutate in registers("SAMPLE_MUTATORS").items():
             if code.startswith(selected):

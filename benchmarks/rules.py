@@ -1,6 +1,6 @@
 """CPU time of each rule over a file, so that a slow rule shows.
 
-    python benchmarks/rules.py data.jsonl [--top 20]
+python benchmarks/rules.py data.jsonl [--top 20]
 """
 
 from __future__ import annotations

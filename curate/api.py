@@ -12,10 +12,10 @@ from curate.formats import gather, survey
 from curate.io import Input, find_inputs, parse_row
 from curate.io.memory import from_memory
 from curate.pipeline import run_check
-from curate.sample import Sample
 
 if TYPE_CHECKING:
     from curate.report.report import Report
+    from curate.sample import Sample
 
 Data = str | Path | Sequence[str | Path] | Iterable[Mapping[str, Any]] | Any
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from curate.errors import CurateError
 from curate.finding import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Config(BaseModel):
@@ -47,8 +49,9 @@ class Settings:
 def resolve(flags: Mapping[str, Any], config_file: str | None = None, directory: Path | None = None) -> Settings:
     """Merge flags over the configuration file over the defaults.
 
-    The file is `config_file`, else the nearest curate.toml, else the nearest pyproject.toml with [tool.curate], searched
-    from `directory` (the working directory) upwards; files are never merged. Paths inside a file are relative to it.
+    The file is `config_file`, else the nearest curate.toml, else the nearest pyproject.toml with [tool.curate],
+    searched from `directory` (the working directory) upwards; files are never merged. Paths inside a file are relative
+    to it.
 
     Raises:
         CurateError: an unreadable file, an unknown key (with the nearest match) or a value of the wrong type.

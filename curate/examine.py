@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from curate.finding import Fault, Finding, InternalError, Place
 from curate.formats import Layout, Unreadable, read_value
 from curate.io import RawRow, parse_row
-from curate.plan import Plan
-from curate.rules import Rule
-from curate.rules.rule import Measure
-from curate.sample import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from curate.plan import Plan
+    from curate.rules import Rule
+    from curate.rules.rule import Measure
+    from curate.sample import Sample
 
 
 @dataclass(slots=True)

@@ -8,9 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from curate.config import Config
 from curate.examine import Examined, described, examine, found
 from curate.finding import Fault, Finding, Flag, InternalError, Place
 from curate.formats import Layout, gather, survey
@@ -18,7 +17,10 @@ from curate.io import Input, RawRow, parse_row
 from curate.plan import Plan, make_plan
 from curate.report.baseline import mark_known
 from curate.report.report import InputInfo, Report
-from curate.rules import Rule
+
+if TYPE_CHECKING:
+    from curate.config import Config
+    from curate.rules import Rule
 
 BATCH_ROWS = 500
 BATCH_BYTES = 1 << 20

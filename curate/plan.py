@@ -5,21 +5,25 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from curate.config import Config
 from curate.errors import CurateError
 from curate.rules import RULES, Rule
-from curate.rules.rule import Measure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from curate.config import Config
+    from curate.rules.rule import Measure
 
 OWN_CODE = re.compile(r"[A-Z]{2,8}[0-9]{3}")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The rules of one check. `is_default` is false where the user chose them, so that info findings count as flagged."""
+    """The rules of one check. Where the user chose them (`is_default` false), info findings count as flagged."""
 
     rules: dict[str, Rule]
     skipped: list[dict[str, str]]

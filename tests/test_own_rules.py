@@ -120,7 +120,9 @@ def test_a_bad_rule_file_is_one_line(tmp_path: Path, data: Path, text: str, word
 
 def test_a_rule_that_crashes_on_a_row_is_an_internal_error_and_the_rest_is_checked(tmp_path: Path, data: Path) -> None:
     file = tmp_path / "crash.py"
-    file.write_text(OWN.replace("if message.text.isupper()", 'if 1 // (message.text != "OK") and message.text.isupper()'))
+    file.write_text(
+        OWN.replace("if message.text.isupper()", 'if 1 // (message.text != "OK") and message.text.isupper()')
+    )
     report = curate.check(data, rules=[str(file)])
     assert lines(report, "OWN001") == [1]
     (error,) = report.internal_errors

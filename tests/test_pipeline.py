@@ -28,7 +28,7 @@ def rows(count: int) -> list[dict[str, object]]:
     ]
 
 
-def without_time(report: "curate.api.Report") -> str:
+def without_time(report: curate.api.Report) -> str:
     document = report.to_json()
     document["summary"].pop("seconds")
     return json.dumps(document)
@@ -72,19 +72,45 @@ def test_frames_and_data_sets_are_read(kind: str) -> None:
     data = library.DataFrame(rows(20)) if kind == "pandas" else library.Dataset.from_list(rows(20))
     report = curate.check(data)
     assert (report.rows, report.samples) == (20, 20)
-    assert [(f.code, f.place.line) for f in report.findings] == [(f.code, f.place.line) for f in curate.check(rows(20)).findings]
+    assert [(f.code, f.place.line) for f in report.findings] == [
+        (f.code, f.place.line) for f in curate.check(rows(20)).findings
+    ]
 
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=30),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(
-        st.sampled_from(
-            ["messages", "role", "content", "from", "value", "prompt", "completion", "chosen", "rejected", "label", "tools",
-             "tool_calls", "function", "name", "arguments", "weight", "instruction", "input", "output", "text", "type", "x"]
-        ),
-        inner,
-        max_size=6,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "messages",
+                    "role",
+                    "content",
+                    "from",
+                    "value",
+                    "prompt",
+                    "completion",
+                    "chosen",
+                    "rejected",
+                    "label",
+                    "tools",
+                    "tool_calls",
+                    "function",
+                    "name",
+                    "arguments",
+                    "weight",
+                    "instruction",
+                    "input",
+                    "output",
+                    "text",
+                    "type",
+                    "x",
+                ]
+            ),
+            inner,
+            max_size=6,
+        )
     ),
     max_leaves=25,
 )

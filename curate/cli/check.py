@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from curate.config import Settings
     from curate.io import Input
     from curate.pipeline import Progress
@@ -67,8 +68,8 @@ def check(
 ) -> int:
     """List every bad row of DATA with its line and its reason.
 
-    DATA: JSONL, JSON, CSV, TSV or Parquet files (also .gz .bz2 .xz .zst), globs, folders, hf://dataset[:split], or - for
-    standard input. The format of the rows is detected and said.
+    DATA: JSONL, JSON, CSV, TSV or Parquet files (also .gz .bz2 .xz .zst), globs, folders, hf://dataset[:split], or -
+    for standard input. The format of the rows is detected and said.
     """
     from curate.config import resolve
 

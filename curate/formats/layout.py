@@ -79,7 +79,7 @@ def survey(values: Iterable[object], forced: str | None = None, columns: Mapping
         forced is not None,
         dict(columns),
         flat > 0 and main == "oasst",
-        next((names for (name, *names), _ in used.most_common() if name == main), ()),
+        next((tuple(names) for (name, *names), _ in used.most_common() if name == main), ()),
     )
 
 
@@ -137,10 +137,12 @@ def read_value(value: object, layout: Layout) -> list[Sample]:
     main = layout.format
     name = main if layout.forced else detect(row)
     fits = name == main and not layout.forced
-    if fits and layout.names and layout.names != _NAMES[main](row):
+    if not fits:
+        samples = _read_other(row, name, layout)
+    elif layout.names and layout.names != _NAMES[main](row):
         samples = _read_renamed(row, layout)
     else:
-        samples = FORMATS[main].read_row(row) if fits else _read_other(row, name, layout)
+        samples = FORMATS[main].read_row(row)
     if displaced:
         for sample in samples:
             sample.metadata.update(displaced)

@@ -33,8 +33,8 @@ _TAGS = re.compile(
 )
 _TAG_ROLES = {"usr": "user", "bot": "assistant", "sys": "system"}
 _HEADINGS = re.compile(
-    r"(?:^###[ ]*(?=(?:Instruction|Input|Response|User|System|Context|Question|Answer)\b)|###[ ]*(?=(?:Human|Assistant):))"
-    r"(\w+):?[ ]*",
+    r"(?:^###[ ]*(?=(?:Instruction|Input|Response|User|System|Context|Question|Answer)\b)"
+    r"|###[ ]*(?=(?:Human|Assistant):))(\w+):?[ ]*",
     re.M | re.I,
 )
 _HEADING_ROLES = {

@@ -32,7 +32,10 @@ def is_turn(value: Any) -> bool:
 
 def is_conversation(value: Any) -> bool:
     """Whether a value is a list that holds at least one turn."""
-    return isinstance(value, list) and any(is_turn(turn) for turn in value)
+    if type(value) is not list or not value:
+        return False
+    first = value[0]
+    return (type(first) is dict and "role" in first) or any(map(is_turn, value))
 
 
 def has_answer(turns: Sequence[Any]) -> bool:

@@ -153,7 +153,7 @@ class _Elements:
         self.faults.append(Fault("the array is not closed: the file was cut", None, None, "truncated-row"))
 
     def element(self) -> RawRow:
-        """Cut one element: to the comma after it, or, where brackets or quotes do not add up, to where the next starts."""
+        """Cut one element: to the comma after it, or, if brackets or quotes do not add up, to where the next starts."""
         end = self.end(strict=True)
         if self.separator is None and (key := _FIRST_KEY.match(self.data, self.at)):
             self.separator = re.compile(rb"(,)[ \t\r\n]*(?=\{[ \t\r\n]*" + re.escape(key[1]) + rb"[ \t\r\n]*:)")

@@ -96,8 +96,8 @@ class Spread:
     def takes(self, line: bytes) -> bool:
         """Whether the line can go on here.
 
-        A whole object at the margin is a new row, and inside a value an object or list can only start after `:`, `[` or,
-        in a list, after a comma.
+        A whole object at the margin is a new row, and inside a value an object or list can only start after `:`, `[`
+        or, in a list, after a comma.
         """
         if line.startswith(b'{"') and line.endswith(b"}"):
             return False

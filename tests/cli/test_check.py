@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
-GOOD = {"messages": [{"role": "user", "content": "How long is the guarantee?"}, {"role": "assistant", "content": "Two years."}]}
+GOOD = {
+    "messages": [
+        {"role": "user", "content": "How long is the guarantee?"},
+        {"role": "assistant", "content": "Two years."},
+    ]
+}
 EMPTY = {"messages": [{"role": "user", "content": "How long is the guarantee?"}, {"role": "assistant", "content": ""}]}
 
 

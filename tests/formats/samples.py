@@ -18,9 +18,11 @@ json_values = st.recursive(
     scalars | some_text, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3)
 )
 
-_turn_keys = st.sampled_from(
-    ["role", "from", "content", "value", "text", "tool_calls", "function_call", "tool_call_id", "name", "weight", "train", "loss", "masked", "loss_weight", "reasoning_content", "thinking", "user", "assistant", "human", "gpt", "input", "output", "type", "id"]
+_TURN_KEYS = (
+    "role from content value text tool_calls function_call tool_call_id name weight train loss masked loss_weight "
+    "reasoning_content thinking user assistant human gpt input output type id"
 )
+_turn_keys = st.sampled_from(sorted(set(_TURN_KEYS.split())))
 _roles = st.sampled_from(["user", "assistant", "system", "tool", "human", "gpt", "Assistant", "function_call", "x", 1])
 _parts = st.lists(
     st.one_of(
@@ -98,7 +100,7 @@ messages = st.builds(
     extra=st.just({})
     | st.dictionaries(st.sampled_from(["citation", "id", "content", "value", "from"]), texts, max_size=1),
 )
-metadata = st.just({}) | st.dictionaries(_columns | texts, json_values, max_size=3)
+metadata: st.SearchStrategy[dict[str, Any]] = st.just({}) | st.dictionaries(_columns | texts, json_values, max_size=3)
 
 
 def _dialogue(pairs: list[tuple[Message, Message]], system: Message | None) -> list[Message]:

@@ -6,7 +6,7 @@ import copy
 import json
 import os
 import pickle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,8 +16,10 @@ from curate.convert import answer_used, targets
 from curate.formats import FORMATS, Unreadable, detect, read_value, survey
 from curate.formats.layout import Layout
 from curate.formats.tools import dump_json
-from curate.sample import Sample
 from tests.formats.samples import conversations, hostile_rows, json_values, samples
+
+if TYPE_CHECKING:
+    from curate.sample import Sample
 
 WRITABLE = targets()
 EXAMPLES = int(os.environ.get("CURATE_FUZZ", "60"))  # of each property; a long run is a matter of one variable

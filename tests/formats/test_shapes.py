@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -11,7 +11,9 @@ import yaml
 from curate.formats import FORMATS, Unreadable, read_value, survey
 from curate.formats.format import detect
 from curate.formats.tools import dump_json
-from curate.sample import Message
+
+if TYPE_CHECKING:
+    from curate.sample import Message
 
 SHAPES = yaml.safe_load((Path(__file__).parent / "shapes.yaml").read_text(encoding="utf-8"))
 
@@ -22,7 +24,7 @@ def turn(message: Message) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "shape", SHAPES, ids=lambda shape: f"{shape['format']}-{shape.get('why', list(shape['row'])[0])}"
+    "shape", SHAPES, ids=lambda shape: f"{shape['format']}-{shape.get('why', next(iter(shape['row'])))}"
 )
 def test_a_shape_is_read(shape: dict[str, Any]) -> None:
     row = shape["row"]

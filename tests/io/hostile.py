@@ -10,9 +10,12 @@ import bz2
 import gzip
 import json
 import lzma
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backports import zstd
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MARK = b"\xef\xbb\xbf"
 A, B, C = {"q": "one", "a": "1"}, {"q": "two", "a": "2"}, {"q": "three", "a": "3"}
@@ -24,8 +27,8 @@ class Case(NamedTuple):
     name: str
     data: bytes
     rows: list[Any]
-    faults: list[tuple[str, int, int | None]] = []
-    file_faults: list[str] = []
+    faults: Sequence[tuple[str, int, int | None]] = ()
+    file_faults: Sequence[str] = ()
 
 
 def between(name: str, line: bytes, rule: str, column: int | None) -> Case:

@@ -1,4 +1,4 @@
-"""Rows beyond the cap cost neither memory nor the rows after them. The cap is small here; the memory was measured at 500 MB."""
+"""Rows beyond the cap cost neither memory nor the rows after them."""
 
 from __future__ import annotations
 

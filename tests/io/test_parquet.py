@@ -55,7 +55,8 @@ def test_each_type_becomes_json(tmp_path: Path, name: str) -> None:
 
 
 def test_nested_turns_stay_nested(tmp_path: Path) -> None:
-    data = b'{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":null}],"tags":[],"meta":{"a":{"b":[1]}}}\n'
+    turns = b'[{"role":"user","content":"hi"},{"role":"assistant","content":null}]'
+    data = b'{"messages":' + turns + b',"tags":[],"meta":{"a":{"b":[1]}}}\n'
     source = tmp_path / "x.jsonl"
     source.write_bytes(data * 5)
     with source.open("rb") as file:

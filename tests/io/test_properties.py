@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curate.finding import Fault
 from curate.io import RawRow, parse_row
 from curate.io.compression import compression_of
 from curate.io.lines import physical_lines
@@ -23,6 +22,8 @@ from tests.io.hostile import CASES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from curate.finding import Fault
+
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -33,21 +34,19 @@ json_values = st.recursive(
     max_leaves=12,
 )
 json_bytes = json_values.map(lambda value: json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-pieces = st.sampled_from(
-    [b'"', b"{", b"}", b"[", b"]", b":", b",", b"\\", b"\\u", b"\\ud83d", b"\n", b"\r", b" ", b"\x00", b"NaN", b"1e999"]
-    + [
-        b'{"a":1}',
-        b'"a":',
-        b'{"a": "b", "a": "c"}',
-        b"\xef\xbb\xbf",
-        b"\xff\xfe",
-        b"\xe9",
-        b"\x1f\x8b\x08",
-        b"BZh9",
-        b"PAR1",
-    ]
-    + [b"true", b"nul", b"12345678901234567890", b"'", b"// x", b"\t", b"q,a\n", b'"x""y",', b"\xed\xa0\x80"]
-)
+PIECES = [b'"', b"{", b"}", b"[", b"]", b":", b",", b"\\", b"\\u", b"\\ud83d", b"\n", b"\r", b" ", b"\x00", b"NaN"]
+PIECES += [
+    b'{"a":1}',
+    b'"a":',
+    b'{"a": "b", "a": "c"}',
+    b"\xef\xbb\xbf",
+    b"\xff\xfe",
+    b"\xe9",
+    b"\x1f\x8b\x08",
+    b"BZh9",
+]
+PIECES += [b"true", b"nul", b"12345678901234567890", b"'", b"// x", b"\t", b"q,a\n", b'"x""y",', b"1e999", b"PAR1"]
+pieces = st.sampled_from(PIECES)
 soup = st.lists(pieces | st.binary(max_size=4), max_size=25).map(b"".join)
 mutated = st.builds(
     lambda data, at, cut, new: data[: at % (len(data) + 1)] + new + data[at % (len(data) + 1) + cut :],
@@ -112,9 +111,7 @@ def test_a_row_without_faults_is_what_a_strict_parser_reads(data: bytes) -> None
         expected = [orjson.loads(data)]
     except orjson.JSONDecodeError:
         expected = []
-    if not faults:
-        assert values == expected
-    elif {fault.rule for fault in faults} == {"duplicate-key"}:
+    if not faults or {fault.rule for fault in faults} == {"duplicate-key"}:
         assert values == expected
     elif expected:
         assert {fault.rule for fault in faults} <= STILL_READABLE | {"nested-too-deep"}

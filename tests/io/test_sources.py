@@ -88,7 +88,7 @@ def test_offsets_point_at_the_bytes_of_each_row(tmp_path: Path) -> None:
 def test_a_fifo_without_a_writer_says_what_is_waited_for(tmp_path: Path) -> None:
     fifo = tmp_path / "pipe.jsonl"
     os.mkfifo(fifo)
-    code = "import sys; from curate.io import find_inputs; print(sum(1 for i in find_inputs(sys.argv[1:]) for _ in i.rows()))"
+    code = "import sys; from curate.io import find_inputs; print(len(list(find_inputs(sys.argv[1:])[0].rows())))"
     with subprocess.Popen(
         [sys.executable, "-c", code, str(fifo)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as reader:

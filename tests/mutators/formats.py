@@ -198,28 +198,32 @@ def missing_preference_side(random: Random, row: Row) -> Row | None:
     return {**row, name: []} if random.random() < 0.2 else _without(random, row, name)
 
 
+def _answer(side: Any) -> str:
+    turn = side[-1] if isinstance(side, list) and side else side
+    return str(turn.get("value", turn.get("content")) if isinstance(turn, dict) else turn)
+
+
 def no_winner(random: Random, row: Row) -> Row | None:
     if "chosen" not in row or "rejected" not in row:
         return None
     asked, _ = _spoken(row)
-    one, other = (str(row[side].get("value", row[side].get("content"))) for side in ("chosen", "rejected"))
-    return random.choice(
-        [
-            {
-                "conversation_a": [{"role": "user", "content": asked}, {"role": "assistant", "content": one}],
-                "conversation_b": [{"role": "user", "content": asked}, {"role": "assistant", "content": other}],
-                "winner": random.choice(["tie", "tie (bothbad)", "bothbad", None]),
-            },
-            {
-                "context": [{"role": "user", "content": asked}],
-                "response1": one,
-                "response2": other,
-                "overall_preference": 0,
-            },
-            {"prompt": asked, "response_0": one, "response_1": other, "better_response_id": None},
-            {"instruction": asked, "completions": [{"response": one, "score": 3}, {"response": other, "score": 3}]},
-        ]
-    )
+    one, other = (_answer(row[side]) for side in ("chosen", "rejected"))
+    ties: list[Row] = [
+        {
+            "conversation_a": [{"role": "user", "content": asked}, {"role": "assistant", "content": one}],
+            "conversation_b": [{"role": "user", "content": asked}, {"role": "assistant", "content": other}],
+            "winner": random.choice(["tie", "tie (bothbad)", "bothbad", None]),
+        },
+        {
+            "context": [{"role": "user", "content": asked}],
+            "response1": one,
+            "response2": other,
+            "overall_preference": 0,
+        },
+        {"prompt": asked, "response_0": one, "response_1": other, "better_response_id": None},
+        {"instruction": asked, "completions": [{"response": one, "score": 3}, {"response": other, "score": 3}]},
+    ]
+    return random.choice(ties)
 
 
 def invalid_label(random: Random, row: Row) -> Row | None:

@@ -1,18 +1,20 @@
-"""Every rule finds the rows it must, at the right place, and leaves alone the rows it must not touch. Cases are data."""
+"""Every rule finds the rows it must, at the right place, and leaves the others alone. The cases are data."""
 
 from __future__ import annotations
 
 import base64
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 import curate
-from curate.finding import Finding
 from curate.rules import RULES
+
+if TYPE_CHECKING:
+    from curate.finding import Finding
 
 CASES = Path(__file__).parent / "cases"
 SHOWN_BY_NO_FILE = {"FMT021"}  # changed-while-reading: tests/io/test_sources.py changes files under the reader
@@ -42,7 +44,10 @@ def written(case: dict[str, Any], folder: Path) -> Path:
 def checked(code: str, case: dict[str, Any], folder: Path) -> list[Finding]:
     thresholds = {code: case["thresholds"]} if case.get("thresholds") else {}
     report = curate.check(
-        written(case, folder), select=[code], thresholds=thresholds, **{k: case[k] for k in ("format", "columns") if k in case}
+        written(case, folder),
+        select=[code],
+        thresholds=thresholds,
+        **{k: case[k] for k in ("format", "columns") if k in case},
     )
     assert not report.internal_errors
     return [finding for finding in report.findings if finding.code == code]
