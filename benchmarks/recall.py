@@ -14,6 +14,7 @@ import pkgutil
 import random
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,15 +44,21 @@ def registers(name: str) -> dict[str, Callable[..., Any]]:
 
 
 def as_row(sample: Sample) -> bytes:
-    name = "preference" if sample.rejected is not None else "kto" if sample.label is not None else "messages"
-    return orjson.dumps(FORMATS[name].write(sample))
+    if sample.rejected is not None:
+        return orjson.dumps(FORMATS["preference"].write(sample))
+    row = FORMATS["messages"].write(replace(sample, label=None))
+    return orjson.dumps(row if sample.label is None else {**row, "label": sample.label})
 
 
-def flagged_lines(code: str, lines: Iterable[bytes], name: str = "rows.jsonl") -> tuple[set[int], bool]:
+def flagged_lines(code: str, lines: Iterable[bytes]) -> tuple[set[int], bool]:
     """The lines that the rule flags, and whether it flags the file as a whole."""
+    return flagged(code, b"".join(line + b"\n" for line in lines))
+
+
+def flagged(code: str, data: bytes, name: str = "rows.jsonl") -> tuple[set[int], bool]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, name)
-        file.write_bytes(b"".join(line + b"\n" for line in lines))
+        file.write_bytes(data)
         findings = [f for f in curate.check(file, select=[code]).findings if f.code == code]
     return {f.place.line for f in findings if f.place.sample_id}, any(not f.place.sample_id for f in findings)
 
@@ -97,6 +104,14 @@ def plant_in_bytes(
     return len(mutants), found
 
 
+def plant_in_file(
+    code: str, mutate: Callable[..., tuple[str, bytes]], lines: list[bytes], rng: random.Random
+) -> Planted:
+    """Several faulty files of the first rows; a 64 MB line is planted once."""
+    files = [mutate(rng, b"\n".join(lines) + b"\n") for _ in range(1 if code == "FMT011" else 5)]
+    return len(files), sum(any(flagged(code, data, name)) for name, data in files)
+
+
 def plant_in_dataset(
     code: str, mutate: Callable[..., tuple[list[Sample], set[int]]], samples: list[Sample], rng: random.Random
 ) -> Planted:
@@ -125,6 +140,9 @@ def measure(files: list[str], rows: int, seed: int, selected: str) -> dict[str, 
         for code, mutate in registers("BYTE_MUTATORS").items():
             if code.startswith(selected):
                 table.setdefault(code, {})[file] = plant_in_bytes(code, mutate, lines, rng, min(rows, 20))
+        for code, mutate in registers("FILE_MUTATORS").items():
+            if code.startswith(selected):
+                table.setdefault(code, {})[file] = plant_in_file(code, mutate, lines, rng)
         for code, mutate in registers("DATASET_MUTATORS").items():
             if code.startswith(selected):
                 table.setdefault(code, {})[file] = plant_in_dataset(code, mutate, samples, rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from contextlib import contextmanager
@@ -81,6 +82,9 @@ def check(
     from curate.io import find_inputs
     from curate.pipeline import run_check
 
+    # A check makes millions of small objects and hardly a cycle: collecting as usual takes a tenth of its time.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
     inputs = find_inputs(data)
     refuse_to_overwrite_input(output, inputs)
     if settings.config.jobs is None:

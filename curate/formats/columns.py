@@ -86,8 +86,8 @@ def read_prompt(row: Row, name: str | None, faults: list[Fault]) -> list[Message
     value = row.get(name) if name else None
     if isinstance(value, str):
         return [Message("user", value)]
-    if value is None:
-        said = f"{name} is null" if name else "no prompt"
+    if value is None or value == []:
+        said = f"{name} is {'null' if value is None else 'an empty list'}" if name else "no prompt"
         faults.append(Fault(said, Where(field=name), rule="missing-prompt"))
         return []
     if isinstance(value, dict) and "content" in value:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from curate.finding import Fault, Where
 from curate.formats.chat import CONTAINERS, container, read_conversation, read_row_tools, read_system, turns_of
-from curate.formats.columns import PROMPTS, SYSTEMS, columns_of
+from curate.formats.columns import JOINER, PROMPTS, SYSTEMS, columns_of
 from curate.formats.flat import ALPACA, PROMPT_COMPLETION, answer_start, build_prompt
 from curate.formats.format import Format, Names, Row, Unreadable, rest
 from curate.formats.text import parse_transcript
@@ -157,11 +157,12 @@ def _prompt(row: Row, faults: list[Fault], used: set[str]) -> list[Message]:
             messages = read_turns(value, faults)
         elif isinstance(value, str):
             messages = _transcript_prompt(value)
-        elif value is not None:
+        elif value is not None and value != []:
             messages = [Message("user", as_text(value, faults, Where(0, "content"), name))]
         if name == "instruction" and isinstance(row.get("input"), str):
             used.add("input")
-            messages[-1].content = "\n".join(filter(None, (messages[-1].text, row["input"])))
+            said = [message.text for message in messages]
+            messages = [Message("user", JOINER.join(filter(None, (*said, row["input"]))))]
     used |= read_system(row, messages)
     used.update(name for name in SYSTEMS if name in row and row[name] is None)
     return messages
@@ -230,8 +231,10 @@ def _read_preference(row: Row) -> list[Sample]:
     rejected = _side(pair.rejected, "rejected", rejected_faults)
     lead = lead_rejected = 0
     whole = chosen if _is_whole(chosen) else rejected if _is_whole(rejected) else None
+    both = _is_whole(chosen) and _is_whole(rejected)
+    if whole and not both and prompt and prompt[-1].role == "user" and prompt[-1].text not in {m.text for m in whole}:
+        whole = None  # the side begins with a turn of its own, not with the prompt
     if whole:
-        both = _is_whole(chosen) and _is_whole(rejected)
         lead = _shared(chosen or [], rejected or []) if both else answer_start(whole)
         inside = whole[:lead]
         if {message.text for message in prompt} <= {message.text for message in whole}:

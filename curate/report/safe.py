@@ -32,9 +32,9 @@ def safe(text: str) -> str:
 
 
 def safe_path(path: str) -> str:
-    """A path that may begin a line: GitHub obeys a line that begins with `::`, whatever white space comes first."""
+    """A path that may begin a line: GitHub obeys a line that begins with `::`, and a place is `path:line`."""
     path = safe(path)
-    return f"./{path}" if path.lstrip().startswith("::") else path
+    return f"./{path}" if path.lstrip().startswith(":") else path
 
 
 def _json_escape(match: re.Match[str]) -> str:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 MEDIA_COLUMNS = {"image": ("images", "image"), "video": ("videos", "video"), "audio": ("audios", "audio")}
 # Formats without real turns: raw text, and segments that only say what is trained.
 TURNLESS = frozenset({"text", "input-output"})
+# A row without its answer: the readers have said so.
+SAID_BY_READING = frozenset({"missing-answer", "missing-preference-side"})
 # No stop token is longer; a longer text is not worth looking at twice.
 LONGEST_STOP_TOKEN = 80
 
@@ -49,6 +51,8 @@ def no_assistant_turn(sample: Sample) -> Iterator[Fault]:
     How to fix it: add the answer, or drop the row.
     """
     if sample.format == "prompts" or any(m.role == "assistant" or m.role not in ROLES for m in sample.messages):
+        return
+    if any(fault.rule in SAID_BY_READING for fault in sample.faults):
         return
     roles = ", ".join(message.role for message in sample.messages[:4]) or "none"
     yield Fault(f"no assistant turn (turns: {roles}{', ...' if len(sample.messages) > 4 else ''})")

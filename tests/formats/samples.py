@@ -51,9 +51,10 @@ _names = sorted(
     {*PROMPTS, *ANSWERS, *CONTEXTS, *SYSTEMS, *(name for each in FORMATS.values() for name in each.columns)}
 )
 _columns = st.sampled_from([*_names, "tools", "history", "winner", "conversation_a", "conversation_b", "choices"])
+_nothing: st.SearchStrategy[Any] = st.sampled_from([None, "", [], {}])
 hostile_rows = st.dictionaries(
     _columns,
-    st.one_of(some_text, conversations, json_values, st.fixed_dictionaries({"messages": conversations})),
+    st.one_of(_nothing, some_text, conversations, json_values, st.fixed_dictionaries({"messages": conversations})),
     max_size=6,
 )
 

@@ -22,7 +22,7 @@ FITS = b'{"q": "' + b"y" * 900 + b'"}'
     ("name", "data"),
     [
         ("x.jsonl", FITS + b"\n" + LONG + b"\n" + FITS),
-        ("x.jsonl.gz", gzip.compress(FITS + b"\n" + LONG + b"\n" + FITS)),
+        ("x.jsonl.gz", gzip.compress(FITS + b"\n" + LONG + b"\n" + FITS, mtime=0)),
         ("x.json", b"[" + FITS + b"," + LONG + b"," + FITS + b"]"),
         ("x.csv", b"q,a\none,1\ntwo," + b"x" * 5000 + b"\nthree,3\n"),
         ("cr.jsonl", FITS + b"\r" + LONG + b"\r" + FITS),
@@ -49,7 +49,7 @@ def test_a_pretty_printed_value_beyond_the_cap_is_named(tmp_path: Path) -> None:
 def test_memory_stays_bounded_while_a_huge_line_is_read(tmp_path: Path, packed: bool) -> None:
     file = tmp_path / "x.jsonl"
     data = FITS + b"\n" + b'{"q": "' + b"x" * (60 << 20) + b'"}\n' + FITS + b"\n"
-    file.write_bytes(gzip.compress(data, 1) if packed else data)
+    file.write_bytes(gzip.compress(data, 1, mtime=0) if packed else data)
     code = (
         "import resource, sys; from curate.io import find_inputs\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"

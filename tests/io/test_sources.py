@@ -39,11 +39,11 @@ def values(source: Input) -> list[Any]:
     ("name", "data"),
     [
         ("x.jsonl", LINES),
-        ("x.jsonl.gz", gzip.compress(LINES)),
+        ("x.jsonl.gz", gzip.compress(LINES, mtime=0)),
         ("x.jsonl.bz2", bz2.compress(LINES)),
         ("x.jsonl.xz", lzma.compress(LINES)),
         ("x.jsonl.zst", zstd.compress(LINES)),
-        ("gzip-by-content.jsonl", gzip.compress(LINES)),
+        ("gzip-by-content.jsonl", gzip.compress(LINES, mtime=0)),
         ("x.json", ARRAY),
         ("x.json.zst", zstd.compress(ARRAY)),
         ("utf16.jsonl", LINES.decode().encode("utf-16")),
