@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 from typing import Any
-
-import orjson
 
 from curate.finding import Fault, Where
 from curate.formats.chat import container, lacks_answer, pair_losses, read_conversation, read_row_tools, turn_losses
@@ -22,6 +19,7 @@ from curate.formats.columns import (
     read_prompt,
 )
 from curate.formats.format import Format, Names, Row, Unreadable, rest
+from curate.formats.tools import parse_json
 from curate.formats.turns import as_text, is_conversation, write_turn
 from curate.sample import SYSTEM_ROLES, Message, Sample
 
@@ -98,12 +96,9 @@ def _read_history(row: Row, messages: list[Message], faults: list[Fault], used: 
     value = row["history"]
     if isinstance(value, str) and value.strip():
         try:
-            value = orjson.loads(value)
+            value = parse_json(value)
         except ValueError:
-            try:
-                value = ast.literal_eval(value)
-            except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
-                return
+            return
     if value is None or value == "" or value == []:
         used.append("history")
         return

@@ -25,7 +25,7 @@ def parse_json(text: str) -> Any:
     if text.lstrip()[:1] not in ("[", "{"):
         raise ValueError("neither JSON nor a Python literal")
     try:
-        return ast.literal_eval(text)
+        return orjson.loads(orjson.dumps(ast.literal_eval(text)))  # a literal may hold sets, bytes, tuples
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError) as error:
         raise ValueError("neither JSON nor a Python literal") from error
 

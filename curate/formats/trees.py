@@ -101,7 +101,7 @@ def _parse(data: bytes) -> Row | None:
         return None
     if not isinstance(value, dict) or not is_flat(value):
         return None
-    return value if isinstance(value["message_id"], str) else None
+    return value if isinstance(value["message_id"], str) and isinstance(value["parent_id"], str | None) else None
 
 
 def _plant(tree: str, members: list[tuple[RawRow, Row]]) -> Iterator[RawRow]:

@@ -230,7 +230,9 @@ CASES = [
     Case("bz2-two-streams.bz2", bz2.compress(GOOD) + bz2.compress(LC), [A, B, C]),
     Case("xz-two-streams.xz", lzma.compress(GOOD) + b"\x00" * 8 + lzma.compress(LC), [A, B, C]),
     Case("gzip-of-array.json.gz", gzip.compress(b"[" + LA + b"," + LB + b"]", mtime=0), [A, B]),
-    Case("gzip-of-utf16.jsonl.gz", gzip.compress(GOOD.decode().encode("utf-16"), mtime=0), [A, B], [], ["not-utf8-file"]),
+    Case(
+        "gzip-of-utf16.jsonl.gz", gzip.compress(GOOD.decode().encode("utf-16"), mtime=0), [A, B], [], ["not-utf8-file"]
+    ),
     Case("gzip-padded.gz", gzip.compress(GOOD, mtime=0) + b"\x00" * 512, [A, B]),
     Case("gzip-then-text.gz", gzip.compress(GOOD, mtime=0) + b"and more", [A, B], [], ["corrupt-compression"]),
     Case("gzip-empty.gz", gzip.compress(b"", mtime=0), [], [], ["empty-file"]),
