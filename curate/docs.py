@@ -30,6 +30,7 @@ OWN = "Own rules"
 HEADINGS = ("Why it matters", "Example", "How to fix it")
 INDEX = "README.md"
 _HEADING = re.compile(rf"^({'|'.join(HEADINGS)}):[ \n]*", re.MULTILINE)
+_ENTITY = re.compile(r"&(?=#?\w+;)")
 _CODE_SPAN = re.compile(r"(`+[^`]*`+)")
 
 
@@ -57,13 +58,14 @@ def fix_words(rule: Rule) -> str:
     return f"{rule.fix.action}, {'safe' if rule.fix.safe else 'unsafe'}"
 
 
-def page(rule: Rule) -> str:
-    """The Markdown page of one rule."""
+def page(rule: Rule, *, for_terminal: bool = False) -> str:
+    """The Markdown page of one rule; for the terminal its text stands as the docstring has it, nothing escaped."""
+    as_shown = _visible if for_terminal else _markdown
     head, *rest = sections(rule)
     facts = [rule.severity, f"fix: {fix_words(rule)}", f"default: {'on' if rule.on_by_default else 'off'}"]
-    parts = [f"# {rule.code}: {rule.name}", _markdown(head[1]), " · ".join(facts)]
+    parts = [f"# {rule.code}: {rule.name}", as_shown(head[1]), " · ".join(facts)]
     for heading, text in rest:
-        parts += [f"## {heading}", _markdown(text[:1].upper() + text[1:])]
+        parts += [f"## {heading}", as_shown(text[:1].upper() + text[1:])]
     if rule.thresholds:
         example = [
             f"[thresholds.{rule.code}]",
@@ -117,11 +119,15 @@ def write(folder: Path) -> list[str]:
     return sorted(changed)
 
 
+def _visible(text: str) -> str:
+    """The text with invisible and terminal-control characters made visible."""
+    return "\n".join(safe(line) for line in text.split("\n"))
+
+
 def _markdown(text: str) -> str:
-    """The text with invisible and terminal-control characters made visible, and `<` outside code kept as text."""
-    lines = "\n".join(safe(line) for line in text.split("\n"))
-    pieces = _CODE_SPAN.split(lines)
-    pieces[::2] = [piece.replace("<", "&lt;") for piece in pieces[::2]]
+    """The visible text with `<` and entities outside code kept as they are written."""
+    pieces = _CODE_SPAN.split(_visible(text))
+    pieces[::2] = [_ENTITY.sub("&amp;", piece).replace("<", "&lt;") for piece in pieces[::2]]
     return "".join(pieces)
 
 

@@ -43,7 +43,7 @@ def rule(code: str, output_format: str, config: str | None) -> None:
         print_json(as_json(found) | {"doc": found.doc})
         return
     if not sys.stdout.isatty():
-        click.echo(page(found), nl=False)
+        click.echo(page(found, for_terminal=True), nl=False)
         return
     from rich.console import Console
     from rich.markdown import Markdown

@@ -31,7 +31,7 @@ def exact_duplicate(measured: Measured) -> Iterator[Flag]:
 
     Example: lines 3 and 812 hold the same question with the same answer; line 812 is flagged.
 
-    How to fix it: keep one of them. `curate clean` keeps the first and drops the others.
+    How to fix it: keep one of them: the fix keeps the first and drops the others.
     """
     first: dict[str | None, Place] = {}
     copies: dict[str | None, list[Place]] = {}

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 
 MEDIA_COLUMNS = {"image": ("images", "image"), "video": ("videos", "video"), "audio": ("audios", "audio")}
 # Formats without real turns: raw text, and segments that only say what is trained.
+# Rows of these formats have columns and no turns: what to call the answer that ends them.
+ONE_ANSWER = {
+    "prompt-completion": "the completion",
+    "alpaca": "the answer",
+    "dolly": "the response",
+    "context-qa": "the answer",
+}
 TURNLESS = frozenset({"text", "input-output"})
 # A row without its answer: the readers have said so.
 SAID_BY_READING = frozenset({"missing-answer", "missing-preference-side"})
@@ -97,7 +104,9 @@ def empty_answer(sample: Sample) -> Iterator[Fault]:
             continue
         if message.reasoning and i + 1 < len(messages) and messages[i + 1].role == "assistant":
             continue  # the reasoning and the answer are two turns (Harmony's channels)
-        yield Fault(f"the assistant's turn {i + 1} {reason}", Where(i, "content"))
+        turn = f"the assistant's turn {i + 1}"
+        answer = ONE_ANSWER.get(sample.format, turn) if i == last - 1 else turn
+        yield Fault(f"{answer} {reason}", Where(i, "content"))
 
 
 @rule("FMT105", severity="error", fix=Fix("drop"))

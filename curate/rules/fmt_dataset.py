@@ -32,8 +32,13 @@ def _types(sample: Sample) -> tuple[_TypeAt, ...]:
     found: dict[_TypeAt, None] = {}
     for column, value in sample.metadata.items():
         _walk(value, column, found, 0)
+    # Anthropic's tool results are blocks of a user's turn; the reader made turns of them, whose contents are no column.
+    in_blocks = any(message.role == "tool" for message in messages) and all(
+        isinstance(message.content, list) or message.content is None for message in messages if message.role != "tool"
+    )
     for message in messages:
-        _walk(message.content, _CONTENT, found, _DEEPEST - 1)
+        if not (in_blocks and message.role == "tool"):
+            _walk(message.content, _CONTENT, found, _DEEPEST - 1)
         for key, value in message.extra.items():
             _walk(value, f"messages[].{key}", found, 1)
         # In other formats a call is written as text, whose inside Arrow does not see.

@@ -19,7 +19,7 @@ def invalid_json() -> None:
     was printed; `{"text": "He said "no"."}` has quotes inside the text that were not escaped.
 
     How to fix it: write rows with a JSON library (`json.dumps(row, ensure_ascii=False)`), never by joining strings. The
-    message says what stands at which byte. `curate clean` drops such rows and keeps their text among the rejects.
+    message says what stands at which byte. The fix drops such rows.
     """
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from curate.finding import Fault, Fix, Where
 from curate.rules.fmt_conversation import why_empty
+from curate.rules.prose import request_matches
 from curate.rules.rule import rule
 
 if TYPE_CHECKING:
@@ -21,6 +22,18 @@ REFUSAL = re.compile(
     r"|i (?:can(?:no|')t|won't|am (?:not able|unable) to) (?:help|assist|comply|provide|fulfil|answer|do that|support)"
     r"|as an ai(?: language model| assistant)?,? i (?:can(?:no|')t|am (?:not able|unable)|do not|don't))",
     re.I,
+)
+_SOURCE = (
+    r"(?:text|passage|article|context|paragraph|document|excerpt|sentences?|options?|choices?|list|story|abstract|"
+    r"report|review|conversation|dialogue|transcript|page)"
+)
+_ASKS_FOR_COPY = re.compile(
+    rf"\b(?:find|locate|extract|quote|cop(?:y|ied)|repeat|cite|select|choose|pick|identify|highlight|retrieve)\b"
+    rf"[^.?!\n]{{0,80}}\b{_SOURCE}\b"
+    rf"|\b(?:according to|based on|given|using|from|in) (?:\w+ )?(?:the|this|these|following|above|below)"
+    rf"(?: \w+)? {_SOURCE}\b"
+    rf"|^(?:context|passage|article|paragraph|options?|choices)\s*:|\banswer\s*:\s*\Z|\bverbatim\b|\bword for word\b",
+    re.IGNORECASE | re.MULTILINE,
 )
 WORDS = re.compile(r"\w+")
 PROSE = re.compile(r"[\w\s.,;:!?'\"…。，、！？-]")
@@ -149,8 +162,8 @@ def chosen_refuses(sample: Sample, *, min_characters: int = 80) -> Iterator[Faul
 def answer_in_prompt(sample: Sample, *, min_characters: int = 60) -> Iterator[Fault]:
     """The chosen answer stands word for word in the prompt, and the rejected one does not.
 
-    Why it matters: the model learns to prefer the copy, whatever it says. It is right where the task is to copy or to
-    pick.
+    Why it matters: the model learns to prefer the copy, whatever it says. Where the task is to copy, to pick or to
+    find the answer in a given text, the copy is right and is left alone.
 
     Example: the prompt lists both candidate answers and marks the better one.
 
@@ -161,9 +174,10 @@ def answer_in_prompt(sample: Sample, *, min_characters: int = 60) -> Iterator[Fa
         return
     for i, message in enumerate(sample.messages[:-1]):
         if message.role != "assistant" and (start := (text := message.text).find(chosen)) >= 0:
-            if (pair[1].strip() or chosen) not in text:
+            if (pair[1].strip() or chosen) not in text and not request_matches(_ASKS_FOR_COPY, sample, i + 1):
                 yield Fault(
-                    f"the chosen answer stands in turn {i + 1}", Where(i, "content", start, start + len(chosen))
+                    f"the chosen answer is copied word for word from turn {i + 1}; the rejected one is not",
+                    Where(i, "content", start, start + len(chosen)),
                 )
             return
 

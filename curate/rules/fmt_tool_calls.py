@@ -367,6 +367,9 @@ def _errors(validator: Any, arguments: dict[str, Any]) -> list[str]:
         return []  # FMT210's
 
 
+_WITH_ARTICLE = {"integer": "an integer", "object": "an object", "array": "a list", "null": "null"}
+
+
 def _in_words(error: Any) -> str:
     at = ".".join(map(str, error.absolute_path)) or "the call"
     if error.validator == "required":
@@ -374,7 +377,8 @@ def _in_words(error: Any) -> str:
         named = next((name for name in missing if repr(name) in error.message), missing[0])
         return f"{named} is missing" + (f" in {at}" if error.absolute_path else "")
     if error.validator == "type":
-        wanted = error.validator_value if isinstance(error.validator_value, str) else " or ".join(error.validator_value)
+        types = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
+        wanted = " or ".join(_WITH_ARTICLE.get(name, f"a {name}") for name in types)
         return f"{at} is {kind_of(error.instance)}, not {wanted}"
     if error.validator == "enum":
         allowed = shorten(", ".join(map(str, error.validator_value)), 50)

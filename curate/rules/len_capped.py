@@ -81,7 +81,7 @@ def capped_answers(measured: Measured, *, min_capped: int = 10) -> Iterator[Flag
             for (place, answer), size in zip(capped, sizes, strict=True):
                 yield Flag(
                     place,
-                    f"the answer ends unfinished at {size:,} {limit.unit}, as {len(capped) - 1:,} others do at {span}",
+                    f"cut at {size:,} {limit.unit}; {len(capped) - 1:,} other answers stop at {span}",
                     Where(answer.message, "content", max(answer.characters - 60, 0), answer.characters),
                     evidence={limit.unit: size, "cap": high, "answers_at_cap": len(capped)},
                 )

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from curate.finding import Fault
-from curate.rules.pii_texts import masked, searched_texts, where_in
+from curate.rules.pii_texts import masked, masked_email, searched_texts, where_in
 from curate.rules.rule import rule
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def _faults(
     spans: Iterable[tuple[int, int]],
     kind: str,
     is_real: Callable[[re.Match[str]], bool],
+    mask: Callable[[str], str] = masked,
 ) -> Iterator[Fault]:
     """One fault for each different value that stands in the spans of a text and that `is_real` accepts."""
     seen = set()
@@ -50,7 +51,7 @@ def _faults(
             value = match.group()
             if value not in seen and is_real(match):
                 seen.add(value)
-                shown = masked(value)
+                shown = mask(value)
                 yield Fault(f"{kind} {shown}", where_in(sample, text, *match.span()), {"kind": kind, "value": shown})
 
 
@@ -103,13 +104,13 @@ def email_address(sample: Sample) -> Iterator[Fault]:
     Why it matters: a model repeats what it saw, so addresses of real people come back in answers to others. Made-up
     addresses (example.com, john.doe@…) and mailboxes of an office (info@, support@) are left alone.
 
-    Example: "Write to Maria at m.castellanos@posteo.de"; the report shows `m.ca… (22 characters)`.
+    Example: "Write to Maria at m.castellanos@posteo.de"; the report shows `m.c…@posteo.de`.
 
     How to fix it: replace it with a made-up address at example.com, or drop the row.
     """
     for text in searched_texts(sample):
         if "@" in text.text:
-            yield from _faults(sample, text, _EMAIL, _WHOLE, "email address", _is_real_email)
+            yield from _faults(sample, text, _EMAIL, _WHOLE, "email address", _is_real_email, masked_email)
 
 
 # --- phone numbers

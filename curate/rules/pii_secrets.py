@@ -213,6 +213,15 @@ _PASSWORD = re.compile(
     r"(?P<quote>[\"'`*]{0,3})(?P<value>[^\s\"'`*,;<>(){}\[\]$|/\\%]{6,64})(?!\S*[(/\\\[])",
     re.IGNORECASE,
 )
+_ASKS_FOR_PASSWORD = re.compile(
+    r"\b(?:generat|suggest|propos|come up with|think of)\w*[^.?!\n]{0,40}\bpass(?:word|phrase)|"
+    r"\b(?:create|make|give|need|want)\s(?:me\s)?(?:an?\s)?(?:(?:new|strong|secure|random|safe|good|unique)\s)+pass(?:word|phrase)|"
+    r"\bpass(?:word|phrase) (?:generator|suggestions?|ideas?)\b",
+    re.IGNORECASE,
+)
+_PASSWORD_TOOL = re.compile(
+    r"(?:generat|creat|random|suggest).*pass(?:word|phrase)|pass(?:word|phrase).*generat", re.IGNORECASE
+)
 _VARIABLE = re.compile(r"[a-zA-Z]+[0-9]|\w*_\w*")
 _HASH = re.compile(r"[0-9a-f]{32,}")
 _PASSWORD_WORDS = ("assw", "PASSW", "pwd", "passphrase")
@@ -223,12 +232,14 @@ def password_in_text(sample: Sample) -> Iterator[Fault]:
     """A text gives a password away.
 
     Why it matters: people use one password at many places, and the model repeats it. Only values with letters and
-    digits that follow the word itself count, and none that are plainly made up.
+    digits that follow the word itself count, each once in a row, and none that are plainly made up or that the row
+    asks to generate.
 
     Example: "user maria, password: k4tzenfutter".
 
     How to fix it: replace it with a placeholder, and have it changed if it is real.
     """
+    seen: set[str] = set()
     for field in searched_texts(sample):
         if not any(word in field.text for word in _PASSWORD_WORDS):
             continue
@@ -238,6 +249,18 @@ def password_in_text(sample: Sample) -> Iterator[Fault]:
             is_code = match["says"] == "=" and not match["quote"] and _VARIABLE.fullmatch(value)
             if len(value) < 6 or not has_both or is_code or _HASH.fullmatch(value) or _is_made_up("password", value):
                 continue
+            if value in seen or _is_generated(sample):
+                continue
+            seen.add(value)
             shown = f"{value[:1]}… ({len(value)} characters)"
             start = match.start("value")
             yield Fault(f"password {shown}", where_in(sample, field, start, start + len(value)), {"value": shown})
+
+
+def _is_generated(sample: Sample) -> bool:
+    """Whether a row asks for a new password, of the model or of a tool."""
+    return any(
+        (message.role != "assistant" and _ASKS_FOR_PASSWORD.search(message.text) is not None)
+        or any(_PASSWORD_TOOL.search(call.name) is not None for call in message.tool_calls)
+        for message in sample.messages
+    )

@@ -50,6 +50,12 @@ def masked_secret(value: str) -> str:
     return f"{value[:4]}… ({len(value)} characters, #{digest})"
 
 
+def masked_email(value: str) -> str:
+    """Show the start of a mailbox and its domain, by which a reader can tell an office from a person."""
+    person, _, domain = value.rpartition("@")
+    return f"{person[: min(3, len(person) // 2)]}…@{domain}"
+
+
 def masked(value: str) -> str:
     """Show the start and the length of personal data: `+49 … (16 characters)`.
 

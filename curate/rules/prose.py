@@ -1,4 +1,4 @@
-"""What of a text is prose: code set apart, and the request that an answer belongs to."""
+"""What of a text is prose, the request that an answer belongs to, and how a message quotes a text."""
 
 from __future__ import annotations
 
@@ -48,3 +48,42 @@ def requests(sample: Sample, message: int) -> Iterator[str]:
 def request_matches(pattern: re.Pattern[str], sample: Sample, message: int) -> bool:
     """Whether a pattern is found in anything that was asked before an answer."""
     return any(pattern.search(text) for text in requests(sample, message))
+
+
+_QUOTES = re.compile('"{2,}')  # a doubled escape of CSV is one mark
+
+
+def is_quoted(text: str, position: int) -> bool:
+    """Whether a position lies within a quotation, as in a story or a suggested wording."""
+    before = _QUOTES.sub('"', text[:position])
+    return before.count('"') % 2 == 1 or before.count("“") > before.count("”")
+
+
+_LONGEST_WORD = 24  # a word is completed by at most so many characters: not all scripts put spaces between words
+
+
+def excerpt(text: str, start: int = 0, end: int | None = None, *, limit: int = 60) -> str:
+    """A stretch of a text in quotation marks, widened to whole words, white space collapsed.
+
+    More than `limit` characters are cut after a word, and "..." says so.
+    """
+    end = len(text) if end is None else end
+    head, tail = text[max(start - _LONGEST_WORD, 0) : start], text[end : end + _LONGEST_WORD]
+    if head[-1:].isalnum() and text[start : start + 1].isalnum() and len(word := head.split()[-1]) < _LONGEST_WORD:
+        start -= len(word)
+    if tail[:1].isalnum() and text[end - 1 : end].isalnum() and len(word := tail.split()[0]) < _LONGEST_WORD:
+        end += len(word)
+    piece = " ".join(text[start : min(end, start + 4 * limit)].split())
+    if len(piece) > limit:
+        whole_words = piece[: limit - 2].rpartition(" ")[0]
+        piece = (whole_words if len(whole_words) >= limit // 2 else piece[: limit - 3]).rstrip() + "..."
+    return f'"{piece}"'
+
+
+def last_words(text: str, *, limit: int = 60) -> str:
+    """How a text ends, in quotation marks: whole words, white space collapsed, "..." for what comes before."""
+    piece = " ".join(text[-4 * limit :].split())
+    if len(piece) < limit:
+        return f'"{piece}"'
+    whole_words = piece[-limit + 3 :].partition(" ")[2]
+    return f'"... {whole_words if len(whole_words) >= limit // 2 else piece[-limit + 4 :]}"'

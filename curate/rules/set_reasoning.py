@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from curate.finding import Flag
@@ -12,12 +13,18 @@ if TYPE_CHECKING:
 
     from curate.sample import Sample
 
+_LONE_CLOSING_TAG = re.compile(r"(?:(?!<think)(?!</think).)*^\s*</think(?:ing)?>", re.DOTALL | re.MULTILINE)
+
 
 def _has_reasoning(sample: Sample) -> bool | None:
     """Whether the last answer carries reasoning, in its own field or as a <think> block; None without an answer."""
     for message in reversed(sample.messages):
         if message.role == "assistant":
-            return bool(message.reasoning) or message.text.lstrip()[:10].startswith(("<think>", "<thinking>"))
+            text = message.text
+            if message.reasoning or text.lstrip()[:10].startswith(("<think>", "<thinking>")):
+                return True
+            # Templates that open the block themselves leave the closing tag alone.
+            return "</think" in text and _LONE_CLOSING_TAG.match(text) is not None
     return None
 
 

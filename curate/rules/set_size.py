@@ -18,12 +18,12 @@ def _present(sample: Sample) -> bool:
 
 
 @dataset_rule("SET001", severity="info", measure=_present, scope="all")
-def too_few_rows(measured: Measured, *, overfits_below: int = 200, min_rows: int = 500) -> Iterator[Flag]:
+def too_few_rows(measured: Measured, *, min_rows: int = 500) -> Iterator[Flag]:
     """The data set has fewer rows than fine-tuning usually needs.
 
     Why it matters: with under 200 rows a model tends to learn the rows by heart instead of what they have in
-    common, and a test split of a tenth is too small to tell an improvement from luck. 500 rows are the usual
-    minimum, 1,000 to 5,000 good. It depends on the task: 100 to 500 consistent rows can be enough for a style.
+    common, and a test split of a tenth is too small to tell an improvement from luck. How many are enough depends on
+    the task: a few hundred consistent rows can teach a style.
 
     Example: 84 rows in all.
 
@@ -32,10 +32,5 @@ def too_few_rows(measured: Measured, *, overfits_below: int = 200, min_rows: int
     rows = len(measured)
     if not 0 < rows < min_rows:
         return
-    counted = f"{rows} row{'s' if rows > 1 else ''}"
-    message = (
-        f"{counted}: under {overfits_below} a model tends to learn them by heart; {min_rows} is the usual minimum"
-        if rows < overfits_below
-        else f"{counted}: {min_rows} is the usual minimum, 1,000 to 5,000 are good"
-    )
+    message = f"only {rows} row{'s' if rows > 1 else ''}; fine-tuning usually takes {min_rows} or more"
     yield Flag(None, message, evidence={"rows": rows})

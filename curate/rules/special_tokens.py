@@ -36,7 +36,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "<|finetune_right_pad_id|>",
     ),
     "Llama 4": ("<|header_start|>", "<|header_end|>", "<|eot|>", "<|eom|>", "<|python_start|>", "<|python_end|>"),
-    "Llama 2 and Mistral": ("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>"),
+    "Llama 2 and Mistral": ("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "<s>", "</s>"),
     "Mistral": (
         "[AVAILABLE_TOOLS]",
         "[/AVAILABLE_TOOLS]",
@@ -78,7 +78,6 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "Kimi": ("<|im_user|>", "<|im_assistant|>", "<|im_system|>", "<|im_middle|>"),
     "InternLM": ("<|action_start|>", "<|action_end|>", "<|interpreter|>", "<|plugin|>"),
     "EXAONE": ("[|user|]", "[|assistant|]", "[|system|]", "[|endofturn|]"),
-    "Llama 2 and Mistral (sentence marks)": ("<s>", "</s>"),
 }
 FAMILY_OF = {token: family for family, tokens in FAMILIES.items() for token in tokens}
 DEEPSEEK = "DeepSeek"

@@ -36,9 +36,13 @@ def special_token_in_content(sample: Sample) -> Iterator[Fault]:
             continue
         first = tokens[0]
         families = list(dict.fromkeys(token.family for token in tokens))
-        more = f" and {len(tokens) - 1} more" if len(tokens) > 1 else ""
+        same = sum(token.token == first.token for token in tokens)
+        times = "" if same == 1 else " twice" if same == 2 else f" {same:,} times"
+        others = len(tokens) - same
+        more = "" if not others else f" and {'another' if others == 1 else f'{others:,} others'}"
+        what = "control tokens" if others else "a control token"
         yield Fault(
-            f"{first.token}{more} in the {text.role}'s text: a control token of {' and '.join(families[:2])}",
+            f"{first.token}{times}{more} in the {text.role}'s text: {what} of {' and '.join(families[:2])}",
             Where(text.message, text.field, first.start, first.end),
             {"tokens": dict(Counter(token.token for token in tokens)), "families": families},
         )

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from curate.finding import Fault, Fix, Where
-from curate.rules.prose import looks_like_code, request_matches, requests, without_code
+from curate.rules.prose import excerpt, is_quoted, looks_like_code, request_matches, requests, without_code
 from curate.rules.rule import rule
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ def placeholder(sample: Sample) -> Iterator[Fault]:
             continue
         names = list(dict.fromkeys(match[0] for match in found))
         yield Fault(
-            f"{', '.join(names[:3])} was not filled in",
+            f"{' and '.join(names[:2]) if len(names) < 3 else f'{names[0]} and {len(names) - 1} others'} "
+            f"{'was' if len(names) == 1 else 'were'} not filled in",
             Where(text.message, text.field, *found[0].span()),
             {"slots": names},
         )
@@ -92,8 +93,8 @@ def _turns_before(sample: Sample, text: TextField) -> int:
 
 
 _OMITTED = re.compile(
-    r"""(?:\#|//|/\*|--|<!--|\.\.\.|\()\s*\.{0,3}\s*(?:the\ )?(?:rest\ of|remaining|remainder\ of|your|"
-    r"add\ your|insert\ your|existing|other|more)\ (?:the\ |your\ |existing\ |previous\ |own\ )?
+    r"""(?:\#|//|/\*|--|<!--|\.\.\.|\()\s*\.{0,3}\s*(?:the\ )?(?:rest\ of|remaining|remainder\ of|your
+         |add\ your|insert\ your|existing|other|more)\ (?:the\ |your\ |existing\ |previous\ |own\ )?
          (?:\w+\ ){0,2}?(?:code|implementation|logic|function|methods?|content|story|text|answer)\b(?:\ (?:here
              |goes\ here|remains|unchanged|as\ before|stays))?
       | \b(?:TODO|FIXME)\b(?::|\s+(?:implement|add|write|fill|fix|complete))
@@ -107,6 +108,10 @@ _ASKS_FOR_LETTER = re.compile(
     r"\bpitch|proposal|announcement|memo|note|press release|"
     r"certificate|profile|greeting|reply|brief|bio\b|post\b|report|policy|plan\b|placeholder|brackets?",
     re.IGNORECASE,
+)
+_ASKS_FOR_GAP = re.compile(
+    rf"{_OMITTED.pattern}|\b(?:TODOs?|FIXMEs?|skeleton|stubs?|boilerplate|placeholders?|pseudo-?code)\b",
+    _OMITTED.flags,
 )
 _OMITTED_HINTS = ("[", "rest of", "remain", "todo", "fixme", "existing", "your ", " here", "more ", "other ")
 
@@ -125,12 +130,20 @@ def omitted_content(sample: Sample) -> Iterator[Fault]:
     for i, answer in sample.answers():
         lowered = answer.text.lower()
         if any(hint in lowered for hint in _OMITTED_HINTS) and (match := _OMITTED.search(answer.text)):
-            quiet = _ASKS_FOR_LETTER if match[0].startswith("[") else _OMITTED
-            if request_matches(quiet, sample, i):
+            is_slot = match[0].startswith("[")
+            if request_matches(_ASKS_FOR_LETTER if is_slot else _ASKS_FOR_GAP, sample, i):
                 continue
-            yield Fault(
-                f"left to the reader: {match[0].strip()[:60]}".replace("\n", " "), Where(i, "content", *match.span())
-            )
+            if is_slot and is_quoted(answer.text, match.start()):
+                continue
+            said = excerpt(answer.text, *_line_around(answer.text, *match.span()))
+            yield Fault(f"left to the reader: {said}", Where(i, "content", *match.span()))
+
+
+def _line_around(text: str, start: int, end: int) -> tuple[int, int]:
+    """The line of a match; from the match on, where that stands late in a long line."""
+    line = text.rfind("\n", 0, start) + 1
+    last = text.find("\n", end)
+    return (line if end - line <= 60 else start), (last if last >= 0 else len(text))
 
 
 _MARKUP = re.compile(
@@ -143,7 +156,9 @@ _MARKUP = re.compile(
 )
 _TAG_HINTS = ("<br", "</", "<a ", "<p>", "<p ", "<BR", "<P>", "<hr", "<img", "<li>", "<div", "<span")
 _ABOUT_MARKUP = re.compile(
-    r"\bhtml|\bxml|\bcss\b|\bsvg\b|markup|\btags?\b|web ?(?:page|site)|scrap(?:e|ing)|javascript|\breact\b|"
+    r"\bhtml|\bxml|\bcss\b|\bsvg\b|markup|\btags?\b|web ?(?:page|site)|javascript|(?-i:\bReact\b(?! to\b))|"
+    r"\breact(?:\.?js| native| components?| hooks?| app)\b|\b(?:in|with|using) react\b|\bweb ?scrap|"
+    r"\bscrap(?:e|ing|er) (?:\w+ ){0,3}(?:pages?|sites?|web\w*|data|urls?|prices|content)\b|"
     r"\bjsx\b|\bphp\b|entit(?:y|ies)|\bssml\b|\bsql\b|\bjava\b|网页",
     re.IGNORECASE,
 )
@@ -198,9 +213,14 @@ def html_debris(sample: Sample) -> Iterator[Fault]:
             )
         if about_markup:
             return
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        first = found[0][0]
+        if len(first) > 30 and first.startswith("<"):
+            first = f"{first.split(None, 1)[0]} ...>"
+        kind = "entity" if first.startswith("&") else "tag"
         yield Fault(
-            f"{found[0][0][:40]}{more} in prose",
+            f"the HTML {kind} {first} in prose"
+            if len(found) == 1
+            else f"{len(found)} HTML tags or entities in prose, the first {first}",
             Where(text.message, text.field, *found[0].span()),
             {"count": len(found)},
         )

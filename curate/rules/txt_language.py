@@ -208,7 +208,8 @@ def deviating_language(
                 continue
             yield Flag(
                 place,
-                f"the {part} is in {_name(guess.language)}; {share:.1%} of the {part}s are in {_name(main)}",
+                f"the {part} is in {_name(guess.language)}; all but {sure.total() - count:,} of {sure.total():,} "
+                f"{part}s are in {_name(main)}",
                 Where(row.prompt_at if part == "prompt" else row.answer_at, "content"),
                 {"language": guess.language, "main": main, "confidence": round(guess.confidence, 2)},
             )

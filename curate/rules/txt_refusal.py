@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from curate.finding import Fault, Where
 from curate.rules.answers import answer_texts
-from curate.rules.prose import request_matches
+from curate.rules.prose import excerpt, is_quoted, request_matches
 from curate.rules.rule import rule
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ _REFUSAL = re.compile(
         (?:i['’]?m|i\ am|we\ are|we['’]re)\ (?:(?:very|really|so|truly)\ )?sorry,?
             \ (?:but\ )?(?:as\ an?\ [^.]{{0,40}}?,\ )?
             (?:i|we)\ (?:can(?:no|['’])?t|can\ not|am\ (?:not\ able|unable)|['’]m\ (?:not\ able|unable)|won['’]?t
-                |do(?:n['’]t|\ not)\ have\ (?:the|access))
-      | (?:sorry|apologies|apologi[sz]e),?\ (?:but\ )?(?:i|we)\ (?:can(?:no|['’])?t|can\ not|am\ unable
+                |(?:\w+ly\ )?do(?:n['’]t|\ not)\ (?:\w+ly\ )?have\ (?:the|access))
+      | (?:i\ )?(?:sorry|apologies|apologi[sz]e),?\ (?:but\ )?(?:i|we)\ (?:can(?:no|['’])?t|can\ not|am\ unable
           |['’]m\ unable|won['’]?t)\ (?:\w+\ )?{_ACT}
       | i\ (?:can(?:no|['’])t|can\ not)\ (?:\w+\ )?(?:assist|help|comply|fulfil+|engage|provide
           |participate)\b(?!\ (?:but|feeling|wondering|notic|think))
-      | i['’]?(?:\ a)?m\ (?:not\ able|unable)\ to\ (?:\w+\ )?{_ACT}
+      | i['’]?(?:\ a)?m\ (?:\w+ly\ )?(?:not\ able|unable)\ to\ (?:\w+\ )?{_ACT}
       | i\ (?:must|have\ to)\ (?:respectfully\ )?(?:decline|refuse)
       | i\ (?:won['’]t|will\ not)\ (?:be\ able\ to\ )?(?:assist|help|provide|comply|participate)
       | (?:that|this|it)\ (?:would\ be|is|goes)\ (?:against|not\ (?:appropriate|within))\ (?:my
@@ -48,6 +48,7 @@ _REFUSAL = re.compile(
         |お答えできません|죄송하지만|도와드릴 수 없""",
     re.IGNORECASE | re.VERBOSE,
 )
+_SENTENCE = re.compile(r"[^.!?\n]*[.!?]?")
 _REFUSAL_HINTS = (
     "sorry", "cannot", "can't", "can’t", "can not", "unable", "not able", "decline", "refuse", "won't", "won’t",
     "will not", "apolog",
@@ -55,6 +56,17 @@ _REFUSAL_HINTS = (
     "抱歉", "对不起", "我不能",
     "我无法", "申し訳", "できません", "죄송", "없",
 )  # fmt: skip
+
+_ASKS_FOR_REFUSAL = re.compile(
+    r"\b(?:refus(?:e|al|ing)|declin(?:e|ing)|reject(?:ion|ing)?|turn(?:ing)? (?:\w+ ){1,3}down|say(?:ing)? no|"
+    r"apolog(?:y|i[sz]e|i[sz]ing)|absage|ablehn\w+|refus(?:er|o)|rechaz\w+)\b",
+    re.IGNORECASE,
+)
+_ASKS_FOR_MORE = re.compile(
+    r"\bwithout (?:\w+ ){0,2}(?:information|context|details|data|knowing|seeing)\b|"
+    r"\b(?:please|could you|can you|would you)(?: please)? (?:provide|share|give me|specify|tell me|clarify)\b",
+    re.IGNORECASE,
+)
 
 
 @rule("TXT006", severity="info")
@@ -66,7 +78,8 @@ def refusal(sample: Sample) -> Iterator[Fault]:
 
     Example: "I'm sorry, but I can't assist with that request."
 
-    How to fix it: keep those that you would want from your model; answer or drop the others.
+    How to fix it: keep those that you would want from your model; answer or drop the others. A refusal that was asked
+    for (a letter that declines) and an answer that asks for what is missing are left alone.
     """
     for i, answer in sample.answers():
         head = answer.text[:_HEAD]
@@ -74,18 +87,13 @@ def refusal(sample: Sample) -> Iterator[Fault]:
         if (
             any(hint in lowered for hint in _REFUSAL_HINTS)
             and (match := _REFUSAL.search(head))
-            and not _is_quoted(head, match.start())
+            and not is_quoted(head, match.start())
+            and not _ASKS_FOR_MORE.search(head)
+            and not request_matches(_ASKS_FOR_REFUSAL, sample, i)
         ):
-            end = min(len(head), match.end() + 30)
-            yield Fault(
-                f'refuses: "{head[match.start() : end]}"'.replace("\n", " "), Where(i, "content", *match.span())
-            )
-
-
-def _is_quoted(text: str, position: int) -> bool:
-    """Whether a position lies within a quotation, as in a story or a suggested wording."""
-    before = text[:position]
-    return before.count('"') % 2 == 1 or before.count("“") > before.count("”")
+            sentence = _SENTENCE.match(answer.text, match.start())
+            end = max(sentence.end(), match.end()) if sentence else match.end()
+            yield Fault(f"refuses: {excerpt(answer.text, match.start(), end)}", Where(i, "content", *match.span()))
 
 
 _VENDOR = (
@@ -96,8 +104,8 @@ _VENDOR = (
     r"chatglm|cohere|nemotron|nvidia|microsoft|vicuna|lmsys|open\s?assistant|laion|通义千问|千问|阿里云|文心一言|百度|深度求索|智谱"
 )
 _IDENTITY = re.compile(
-    rf"""\b(?:i\ am|i['’]m|my\ name\ is|this\ is)\ (?:called\ |named\ )?(?:an?\ ai\ (?:model|"
-    rf"assistant)\ (?:called|named)\ )?(?:{_VENDOR})\b
+    rf"""\b(?:i\ am|i['’]m|my\ name\ is|this\ is)\ (?:called\ |named\ )?(?:an?\ ai
+        \ (?:model|assistant)\ (?:called|named)\ )?(?:{_VENDOR})\b
       | \bi(?:\ am|['’]m|\ was)\b[^.!?\n]{{0,80}}?\b(?:trained|developed|created|made|built
           |designed)\ by\ (?:{_VENDOR})\b
       | \bas\ (?:chat\s?gpt|claude|gemini|bard|qwen|deepseek|grok|kimi)\b,?\ i\b
@@ -117,6 +125,9 @@ _AI_VOICE = re.compile(
     r"|como (?:modelo de lenguaje|una? (?:ia|inteligencia artificial))|как (?:языковая модель|"
     r"искусственный интеллект)",
     re.IGNORECASE,
+)
+_MAKER = re.compile(
+    r",?\s(?:that was )?(?:developed|trained|created|made|built|designed) by ([^.,\n]{1,30})", re.IGNORECASE
 )
 _VENDOR_HINTS = (
     "gpt", "openai", "open ai", "claude", "anthropic", "gemini", "bard", "google", "deepmind", "llama", "meta",
@@ -140,27 +151,30 @@ _ABOUT_AI = re.compile(
 
 @rule("TXT007", severity="info")
 def other_vendor_identity(sample: Sample) -> Iterator[Fault]:
-    """An answer speaks as another vendor's model, or as "an AI language model".
+    """An answer speaks as another vendor's model, or of itself as an AI.
 
-    Why it matters: the model will introduce itself as ChatGPT or talk about its knowledge cutoff; the rows were made by
-    that model, whose terms of use may not allow training on them.
+    Why it matters: the model will introduce itself as ChatGPT, talk about its knowledge cutoff, or begin with "As an
+    AI". Mostly another model wrote these rows, whose terms of use may not allow training on them.
 
     Example: "As an AI language model developed by OpenAI, I do not have feelings."
 
-    How to fix it: rewrite the sentence or drop the row. Where the conversation is about that vendor, or about AI, the
-    row is left alone.
+    How to fix it: rewrite the sentence or drop the row. Where the conversation is about that vendor, or about AI, and
+    where the answer names a maker of its own, the row is left alone.
     """
     for i, answer in sample.answers():
         text = answer.text
         lowered = text.lower()
-        match, about = None, _ABOUT_VENDORS
+        match, about, what = None, _ABOUT_VENDORS, "speaks as another model"
         if any(hint in lowered for hint in _VENDOR_HINTS):
             match = _IDENTITY.search(text)
-        if match is None and any(hint in lowered for hint in _AI_VOICE_HINTS):
-            match, about = _AI_VOICE.search(text), _ABOUT_AI
+        if match is None and any(hint in lowered for hint in _AI_VOICE_HINTS) and (match := _AI_VOICE.search(text)):
+            maker = _MAKER.search(match[0]) or _MAKER.match(text, match.end())
+            if maker and not _ABOUT_VENDORS.search(maker[1]):
+                continue
+            if not maker:
+                about, what = _ABOUT_AI, "speaks of itself as an AI"
         if match and not request_matches(about, sample, i):
-            said = match[0][:60].replace("\n", " ")
-            yield Fault(f'speaks as another model: "{said}"', Where(i, "content", *match.span()))
+            yield Fault(f"{what}: {excerpt(text, *match.span())}", Where(i, "content", *match.span()))
 
 
 _PRAISE = re.compile(
@@ -175,7 +189,7 @@ _PRAISE = re.compile(
 )
 _SET_PHRASE = re.compile(
     r"\b(?:i hope (?:this|that|it) helps|(?:please )?(?:feel free to|don['’]t hesitate to) (?:ask|reach out|"
-    r"contact me)|let me know if (?:you (?:have|need)|there['’]?s|there is) [^.!?\n]{0,60})[.!]*\s*\Z",
+    r"contact me)|(?:please )?let me know if (?:you (?:have|need)|there['’]?s|there is) [^.!?\n]{0,110})[.!]*\s*\Z",
     re.IGNORECASE,
 )
 
@@ -192,6 +206,8 @@ def flattery_or_filler(sample: Sample) -> Iterator[Fault]:
     """
     for i, text in answer_texts(sample):
         if match := _PRAISE.match(text):
-            yield Fault(f'opens with praise: "{match[0].strip()[:40]}"', Where(i, "content", *match.span()))
-        if len(text) > 100 and (match := _SET_PHRASE.search(text, len(text) - 120)):
-            yield Fault(f'closes with a set phrase: "{match[0].strip()[:60]}"', Where(i, "content", *match.span()))
+            yield Fault(f"opens with praise: {excerpt(text, *match.span())}", Where(i, "content", *match.span()))
+        match = _SET_PHRASE.search(text, max(len(text) - 200, 0)) if len(text) > 100 else None
+        if match and not is_quoted(text, match.start()):
+            said = excerpt(text, *match.span())
+            yield Fault(f"closes with a set phrase: {said}", Where(i, "content", *match.span()))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from curate.finding import Fault, Fix, Where
 from curate.rules.answers import answer_texts
-from curate.rules.prose import looks_like_code, request_matches
+from curate.rules.prose import excerpt, looks_like_code, request_matches
 from curate.rules.rule import rule
 
 if TYPE_CHECKING:
@@ -34,25 +34,26 @@ def repetition_loop(
 
     Why it matters: it is the commonest failure of generated data, and a few such rows teach the model never to stop.
 
-    Example: "The answer is 4. The answer is 4. The answer is 4. ..."
+    Example: "The answer is 4. The answer is 4. The answer is 4. ...", or a number with thousands of zeros.
 
     How to fix it: cut the answer after the first time, or drop the row. Repetition that was asked for (songs, "write it
-    ten times"), numbers and tables are left alone.
+    ten times"), lists of numbers, tables and rulers are left alone, and an answer that its row labels false may repeat.
     """
     for i, answer in answer_texts(sample):
         text = answer.rstrip()
         if len(text) < min_characters:
             continue
-        loop = _loop_at_end(text, min_repeats, min_characters)
+        loop = _loop_at_end(text, min_repeats, min_characters) or _long_run(text)
         if loop is None and len(text) >= 10 * min_characters:
             loop = _dense(text, max_compression)
         if loop and not request_matches(_WANTS_REPETITION, sample, i):
-            yield Fault(loop.message, Where(i, "content", loop.start, len(text)), loop.evidence)
+            yield Fault(loop.message, Where(i, "content", loop.start, loop.end), loop.evidence)
 
 
 class _Loop(NamedTuple):
     message: str
     start: int
+    end: int
     evidence: dict[str, float]
 
 
@@ -76,10 +77,43 @@ def _loop_at_end(text: str, min_repeats: int, min_characters: int) -> _Loop | No
         return None
     if text.count("```", 0, start) % 2 and repeats < 2 * needed:
         return None
-    what = f"the same {words} words" if words > 1 else f'"{unit.strip()[:30]}"'
+    what = f"the same {words} words" if words > 1 else excerpt(unit, limit=30)
     return _Loop(
-        f"{what} {repeats} times in a row, until the answer ends", start, {"repeats": repeats, "period": period}
+        f"{what} {repeats} times in a row, until the answer ends",
+        start,
+        len(text),
+        {"repeats": repeats, "period": period},
     )
+
+
+_LONG_RUN = 500
+_WINDOW = 64
+
+
+def _long_run(text: str) -> _Loop | None:
+    """One character or short token again and again, anywhere: thousands of zeros in a number.
+
+    A run of 500 characters fills a window at every 128th character, so few windows need a look. Runs of signs are
+    rulers, tables and drawings; digits with separators between them are data.
+    """
+    for at in range(0, len(text) - _LONG_RUN + 2 * _WINDOW + 1, 2 * _WINDOW):
+        window = text[at : at + _WINDOW]
+        period = window.find(window[:16], 1)
+        if not 0 < period <= 16 or window[period:] != window[:-period]:
+            continue
+        unit = window[:period]
+        if not (any(map(str.isalpha, unit)) or (period == 1 and unit.isalnum())):
+            continue
+        start, end = at, at + _WINDOW
+        while start > 0 and text[start - 1] == text[start - 1 + period]:
+            start -= 1
+        while end < len(text) and text[end] == text[end - period]:
+            end += 1
+        if end - start >= _LONG_RUN:
+            repeats = (end - start) // period
+            said = f"{excerpt(unit, limit=30)} {repeats:,} times in a row"
+            return _Loop(said, start, end, {"repeats": repeats, "period": period})
+    return None
 
 
 def _is_wordy(unit: str) -> bool:
@@ -99,6 +133,7 @@ def _dense(text: str, max_compression: float) -> _Loop | None:
     return _Loop(
         f"the answer compresses {ratio:.1f} times (prose: 2 to 3): it says the same over and over",
         0,
+        len(text),
         {"compression": round(ratio, 2)},
     )
 
@@ -144,4 +179,4 @@ def echoes_prompt(sample: Sample, *, min_characters: int = 30) -> Iterator[Fault
             continue
         what = "begins with the whole prompt" if rest else "is the prompt again"
         end = len(answer) if not rest else min(len(answer), len(answer) - len(text) + len(prompt))
-        yield Fault(f"the answer {what}: {prompt[:50]}", Where(i, "content", 0, end))
+        yield Fault(f"the answer {what}: {excerpt(prompt)}", Where(i, "content", 0, end))

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from curate.finding import Fault, Where
+from curate.rules.prose import excerpt
 from curate.rules.rule import rule
 from curate.sample import SYSTEM_ROLES, Sample
 
@@ -87,14 +88,14 @@ def missing_input(sample: Sample, *, max_characters: int = 250) -> Iterator[Faul
     ):
         offset = turns[first].text.index(request)
         yield Fault(
-            f"the prompt gives no input to work on: {request[-60:]}",
+            f"the prompt names a text and gives none: {excerpt(request, match.start(), limit=80)}",
             Where(first, "content", offset + match.start(), offset + match.end()),
         )
 
 
 _INJECTION = re.compile(
-    r"""\b(?:ignore|disregard|forget|override|bypass)\ (?:all\ |any\ |everything\ )?(?:of\ )?(?:the\ |your\ |"
-    r"my\ )?(?:previous|prior|above|earlier|preceding|original|system)\ (?:instructions?|prompts?)
+    r"""\b(?:ignore|disregard|forget|override|bypass)\ (?:all\ |any\ |everything\ )?(?:of\ )?(?:the\ |your\ |my\ )?
+        (?:previous|prior|above|earlier|preceding|original|system)\ (?:instructions?|prompts?)
       | \byou\ are\ now\ (?:DAN|in\ developer\ mode|an?\ unrestricted|jailbroken)\b
       | \b(?:reveal|print|repeat|show|output)\ (?:me\ )?your\ (?:system|initial|hidden)\ (?:prompt|instructions)\b
       | \bdo\ anything\ now\b
@@ -131,5 +132,6 @@ def prompt_injection(sample: Sample) -> Iterator[Fault]:
             continue
         if any(hint in text.text for hint in _INJECTION_HINTS) and (match := _INJECTION.search(text.text)):
             yield Fault(
-                f'tries to override instructions: "{match[0][:60]}"', Where(text.message, text.field, *match.span())
+                f"tries to override instructions: {excerpt(text.text, *match.span())}",
+                Where(text.message, text.field, *match.span()),
             )

@@ -9,7 +9,7 @@ import orjson
 
 from curate.finding import Fault, Fix, Where
 from curate.rules.answers import answer_texts
-from curate.rules.prose import looks_like_code, requests
+from curate.rules.prose import last_words, looks_like_code, requests, without_code
 from curate.rules.rule import rule
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def unfinished_json(sample: Sample) -> Iterator[Fault]:
         if depth:
             opened = "1 bracket" if depth == 1 else f"{depth} brackets"
             yield Fault(
-                f"the answer starts as JSON and stops with {opened} open: ...{body.rstrip()[-30:]}",
+                f"the answer starts as JSON and stops with {opened} open: {last_words(body.rstrip(), limit=40)}",
                 Where(i, "content", start, start + len(body)),
                 {"open": depth},
             )
@@ -140,6 +140,13 @@ _DANGLING = re.compile(
 )
 _LAST_WORD = re.compile(r"([^\W\d_]+)\Z")
 _SENTENCE_END = re.compile(r"""[.!?…]["'”’)\]*_]*(?:\s|\Z)""")
+_BARE_NUMBER = re.compile(r"\n\s*(\d{1,2})([.)])\Z")
+# Who types like this leaves the last full stop out too.
+_INFORMAL = re.compile(
+    r"[a-z]  [a-z]|\w [.,!?] |[.!?]{2}\s|[.!?] [a-z]{2,} [a-z]|!{2}|"
+    r"\b(?:i|id|im|ive|dont|cant|wont|didnt|doesnt|ur|pls|plz|thx)\b"
+)
+_SIGN_OFF = re.compile(r"\W*(?:thanks?|cheers|regards|love|best|yours)\b", re.IGNORECASE)
 _EMOTICON = re.compile(r"[:;=x]['-]?[()\[]\Z")
 _LINK_OR_TAG = re.compile(r".*(?:https?:|www\.|[#@])")
 _SPEAKER = re.compile(r"[A-Z][\w .'-]{0,30}:\s")  # the lines of a chat log end as people type
@@ -155,18 +162,32 @@ def unfinished_sentence(sample: Sample, *, min_words: int = 40) -> Iterator[Faul
     Example: "... Water the plant once a week. In winter it needs less water, and you should"
 
     How to fix it: complete the sentence or cut it off, or drop the row. Answers whose other lines end without a full
-    stop too (lists, verses, code, titles) are left alone.
+    stop too (lists, verses, code, titles) are left alone, and so are texts typed as in a chat or a review.
     """
     for i, answer in answer_texts(sample):
         text = answer.rstrip()
-        if len(text) < 5 * min_words or not (text[-1].isalpha() or text[-1] in ",-–(["):
+        if len(text) < 5 * min_words or not (text[-1].isalpha() or text[-1] in ",-–([.)"):
             continue
-        if text.count(" ") + 1 < min_words or "```" in text or not _stops_within_a_sentence(text):
+        if text.count(" ") + 1 < min_words:
             continue
-        yield Fault(
-            f"the answer stops within a sentence: ...{text[-50:]}".replace("\n", " "),
-            Where(i, "content", max(text.rfind("\n") + 1, len(text) - 50), len(text)),
-        )
+        start = max(text.rfind("\n") + 1, len(text) - 50)
+        if text[-1] in ".)":
+            if _is_empty_item(text):
+                said = f'the answer stops at an empty list item: "{text[start:].strip()}"'
+                yield Fault(said, Where(i, "content", start, len(text)))
+        elif _stops_within_a_sentence(without_code(text)):
+            said = f"the answer stops within a sentence: {last_words(text)}"
+            yield Fault(said, Where(i, "content", start, len(text)))
+
+
+def _is_empty_item(text: str) -> bool:
+    """Whether the last line is the number of an item that was not written, one more than an item above."""
+    match = _BARE_NUMBER.search(text, max(len(text) - 40, 0))
+    return (
+        match is not None
+        and int(match[1]) > 1
+        and re.search(rf"^\s*{int(match[1]) - 1}{re.escape(match[2])}\s+\S", text, re.MULTILINE) is not None
+    )
 
 
 def _stops_within_a_sentence(text: str) -> bool:
@@ -174,22 +195,28 @@ def _stops_within_a_sentence(text: str) -> bool:
     ends = _SENTENCE_END.findall(text)
     if (_LIST_LINE.match(last) and not _SENTENCE_END.search(last, 5)) or len(last.split()) < 4 or len(ends) < 2:
         return False
+    if _LINK_OR_TAG.match(last.split()[-1]) or looks_like_code(text):
+        return False
+    word = _LAST_WORD.search(last)
+    is_dangling = word is not None and _DANGLING.match(word[1]) is not None
+    if is_dangling and len(last) > 100:
+        return True
     prose = [line for line in lines if len(line) > 60 and not _LIST_LINE.match(line)]
     if any(line.rstrip()[-1].isalnum() for line in prose) or (len(lines) > 3 and not prose):
         return False
-    if (
-        (_SPEAKER.match(last) and any(map(_SPEAKER.match, lines)))
-        or _LINK_OR_TAG.match(last.split()[-1])
-        or looks_like_code(text)
-    ):
+    if _SPEAKER.match(last) and any(map(_SPEAKER.match, lines)):
         return False
-    word = _LAST_WORD.search(last)
     if word is None:
-        return not _EMOTICON.search(last)
-    return _DANGLING.match(word[1]) is not None or (
+        return text[-1] in ",-–([" and not _EMOTICON.search(last)
+    if is_dangling:
+        return True
+    rest = last[[0, *(end.end() for end in _SENTENCE_END.finditer(last))][-1] :]
+    return (
         (len(last) > 80 or (word[1].islower() and len(word[1]) > 2))
         and len(ends) >= 3
-        and text.count(" ") < 40 * len(ends)
+        and len(text.split()) < 40 * len(ends)
+        and not _SIGN_OFF.match(rest)
+        and not _INFORMAL.search(text)
     )
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from curate.finding import Fault, Fix, Where
-from curate.rules.prose import request_matches
+from curate.rules.prose import excerpt, request_matches
 from curate.rules.rule import rule
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # 400 microseconds per thousand characters, so it sees only the words around such a pair.
 _SUSPECT = re.compile(r"[\x80-\xffĂăÄĎĐŁŃЃРСГТВбгвЎ√‚Œœƒ¬ΓσÎâ€ï][^\x00-\x7f\u3000-\ud7ff]|[ÃÂ] ")
 _SPACE = re.compile(r"\s")
+_ONLY_C1 = re.compile(r"[\x00-\x9f]+\Z")
 _LONGEST_WORD = 40
 _ABOUT_ENCODING = re.compile(
     r"mojibake|encod|utf-?8|latin-?1|cp1252|windows-1252|unicode|garbled|charset|乱码|文字化け", re.IGNORECASE
@@ -40,6 +41,8 @@ def _mojibake(text: str) -> Iterator[tuple[int, int, str]]:
         tail = text[match.end() : match.end() + _LONGEST_WORD]
         end = match.end() + len(_SPACE.split(tail, maxsplit=1)[0])
         stretch = text[start:end]
+        if _ONLY_C1.match(stretch):  # these are control-character's
+            continue
         if is_bad(stretch) and (fixed := ftfy.fix_encoding(stretch)) != stretch:
             yield start, end, fixed
 
@@ -62,7 +65,7 @@ def mojibake(sample: Sample) -> Iterator[Fault]:
 
     Example: "The cafÃ© isnâ€™t open" for "The café isn’t open"
 
-    How to fix it: `curate clean` decodes it again (library ftfy), changing nothing else.
+    How to fix it: decode it again. The fix does (library ftfy), and changes nothing else.
     """
     for text in sample.texts():
         raw = text.text
@@ -73,7 +76,7 @@ def mojibake(sample: Sample) -> Iterator[Fault]:
             continue
         start, end, fixed = stretches[0]
         more = f", and {len(stretches) - 1} more" if len(stretches) > 1 else ""
-        said = f'"{raw[start:end][:25]}" reads as "{fixed[:25]}"{more}'.replace("\n", " ")
+        said = f"{excerpt(raw, start, end, limit=30)} reads as {excerpt(fixed, limit=30)}{more}"
         yield Fault(said, Where(text.message, text.field, start, end), {"count": len(stretches)})
 
 
@@ -146,7 +149,7 @@ def invisible_character(sample: Sample) -> Iterator[Fault]:
 
     Example: "pass\\u200bword", or a whole instruction in tag characters (U+E0020 to U+E007F)
 
-    How to fix it: `curate clean` removes them. Joiners in emoji and in Arabic and Indic scripts, marks of direction in
+    How to fix it: remove them, as the fix does. Joiners in emoji and in Arabic and Indic scripts, marks of direction in
     right-to-left text and variation selectors do their proper work and stay.
     """
     for text in sample.texts():
@@ -168,14 +171,10 @@ def _describe(characters: str) -> str:
         return f"a bidi override (U+{ord(override):04X}): the text is shown in another order than it is read"
     (first, _), *others = Counter(characters).most_common()
     name = unicodedata.name(first, "control").lower()
-    times = (
-        f"{len(characters)} invisible characters, most of them"
-        if others
-        else f"{len(characters)} times"
-        if len(characters) > 1
-        else "an invisible"
-    )
-    return f"{times} {name} (U+{ord(first):04X})"
+    amount = f"{len(characters)} invisible " if len(characters) > 1 else "an invisible "
+    if others:
+        amount += "characters, most of them "
+    return f"{amount}{name}{'s' * (len(characters) > 1)} (U+{ord(first):04X})"
 
 
 _ALLOWED_BYTES = bytes(byte for byte in range(128) if byte in b"\t\n\r" or 32 <= byte < 127)
@@ -196,47 +195,76 @@ _LATEX = re.compile(
     "\x0c(?=rac|orall|lat|box)"
 )
 _ESCAPES = {"\x07": "\\a", "\x08": "\\b", "\x0b": "\\v", "\x0c": "\\f"}
+_C1 = re.compile("[\x80-\x9f]")
+_LETTERS = re.compile("[A-Za-z]*")
 
 
-def _mend_control(match: re.Match[str]) -> str:
+def _controls(text: str) -> list[re.Match[str]]:
+    """The control characters of a text, without those that are a part of its mojibake."""
+    if not _has_control(text):
+        return []
+    found = list(_CONTROL.finditer(text))
+    if any("\x80" <= match[0] <= "\x9f" for match in found):
+        misread = [(start, end) for start, end, _ in _mojibake(text)]
+        found = [match for match in found if not any(start <= match.start() < end for start, end in misread)]
+    return found
+
+
+def _meant(text: str, match: re.Match[str]) -> str:
+    """What should stand in the place of a control character."""
     character = match[0]
+    if _LATEX.match(text, match.start()):
+        return _ESCAPES[character]
     if character in "\x0b\x0c":
         return "\n"
     if "\x80" <= character <= "\x9f":
-        return bytes([ord(character)]).decode("cp1252", errors="ignore")
+        # Five bytes mean nothing in Windows-1252; a space keeps the words around them apart.
+        return bytes([ord(character)]).decode("cp1252", errors="ignore") or " "
     return ""
 
 
-def remove_control(text: str) -> str:
+def mend_control(text: str) -> str:
     """The text without control characters; those of Windows-1252 and of LaTeX become what was meant."""
-    while _has_control(text):
-        text = _LATEX.sub(lambda match: _ESCAPES[match[0]], text)
-        text = _CONTROL.sub(_mend_control, text)
+    for match in reversed(_controls(text)):
+        text = text[: match.start()] + _meant(text, match) + text[match.end() :]
     return text
 
 
-@rule("TXT013", severity="warning", fix=Fix("edit", safe=True), repair=remove_control)
+# Not safe: the bytes may be of another encoding than Windows-1252, and what a lone control character meant is a guess.
+@rule("TXT013", severity="warning", fix=Fix("edit", safe=False), repair=mend_control)
 def control_character(sample: Sample) -> Iterator[Fault]:
     """A text holds control characters: NUL, escape sequences, bytes of another encoding.
 
     Why it matters: they are noise to the model, some tools cut a text at NUL, and terminals obey escape sequences.
+    Where punctuation or the backslash of a formula was lost to one, the text says something else.
 
-    Example: "\\u001b[31mError\\u001b[0m" (the colours of a terminal log)
+    Example: "\\u001b[31mError\\u001b[0m" (the colours of a terminal log), or "\\u000crac{1}{2}" for `\\frac{1}{2}`.
 
-    How to fix it: `curate clean` removes them. Tab and line breaks are no fault.
+    How to fix it: the fix turns the bytes of Windows-1252 into their characters (U+0097 into a dash), gives LaTeX
+    commands their backslash back, turns page breaks into line breaks and removes the rest. Look at what it did: a byte
+    may be of another encoding. Tab and line breaks are no fault; mojibake is TXT011's.
     """
     for text in sample.texts():
-        if not _has_control(text.text):
-            continue
-        found = list(_CONTROL.finditer(text.text))
-        first = found[0]
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        what = (
-            "terminal escape sequence"
-            if first[0][0] == "\x1b" and len(first[0]) > 1
-            else f"control character U+{ord(first[0][0]):04X}"
-        )
-        yield Fault(f"{what}{more}", Where(text.message, text.field, *first.span()), {"count": len(found)})
+        if found := _controls(text.text):
+            said = _describe_control(text.text, found)
+            yield Fault(said, Where(text.message, text.field, *found[0].span()), {"count": len(found)})
+
+
+def _describe_control(text: str, found: list[re.Match[str]]) -> str:
+    first = found[0]
+    character, is_one = first[0], len(found) == 1
+    code = f"U+{ord(character[0]):04X}"
+    if _LATEX.match(text, first.start()):
+        command = _ESCAPES[character] + _LETTERS.findall(text, first.end())[0]
+        return f"{code} where {command} was meant: its backslash was read as an escape"
+    if all(_C1.match(match[0]) for match in found):
+        meant = _meant(text, first).strip()
+        amount, what = ("a byte", "a control character") if is_one else (f"{len(found)} bytes", "control characters")
+        return f"{amount} of Windows-1252 read as {what}: {code}" + (f' was "{meant}"' if meant else "")
+    what = "terminal escape sequence" if len(character) > 1 else f"control character {code}"
+    if is_one:
+        return f"a {what}"
+    return f"{len(found)} control characters, the first a {what if len(character) > 1 else code}"
 
 
 _ABOUT_REPLACEMENT = re.compile(r"replacement character|u\+?fffd|mojibake|encod|unicode|utf-?8", re.IGNORECASE)
@@ -258,9 +286,9 @@ def lost_character(sample: Sample) -> Iterator[Fault]:
                 return
             start = text.text.index("\ufffd")
             count = text.text.count("\ufffd")
-            around = text.text[max(0, start - 15) : start + 15].replace("\n", " ")
+            around = excerpt(text.text, max(0, start - 20), start + 20)
             yield Fault(
-                f"{count} lost character{'s' * (count > 1)}: {around}",
+                f"{count} lost character{'s' * (count > 1)} (U+FFFD): {around}",
                 Where(text.message, text.field, start, start + 1),
                 {"count": count},
             )

@@ -72,5 +72,5 @@ def test_own_rules_of_the_configuration_are_listed_and_explained_harmlessly(tmp_
     assert "OWN001" in run("rules", folder=tmp_path).stdout
     shown = run("rule", "OWN001", folder=tmp_path).stdout
     assert "\x1b" not in shown
-    assert "\\x1b[31m[bold]&lt;b>loudly" in shown
+    assert "\\x1b[31m[bold]<b>loudly" in shown
     assert "times = 3" in shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -529,11 +530,20 @@ def chosen_refuses(random: Random, sample: Sample) -> bool:
     return True
 
 
+# Where the task is to pick from a given text, a copied answer is right.
+GIVEN_TEXT = re.compile(
+    r"text|passage|article|context|paragraph|sentence|options?|choices|list|review|story|report|document|page|answer:",
+    re.IGNORECASE,
+)
+
+
 def answer_in_prompt(random: Random, sample: Sample) -> bool:
     assert sample.rejected is not None
     users = [i for i in turns(sample, "user") if isinstance(sample.messages[i].content, str)]
     answer = sample.messages[-1].text.strip()
     if not users or len(answer) < 60 or sample.rejected[-1].text.strip() in answer:
+        return False
+    if any(GIVEN_TEXT.search(message.text) for message in sample.messages[:-1]):
         return False
     message = sample.messages[random.choice(users)]
     message.content = random.choice([f"{message.text}\n\nBest answer: {answer}", f"{answer}\n\n{message.text}"])

@@ -100,6 +100,8 @@ def cut_sentence(random: random.Random, text: str) -> str | None:
 
 
 def loop(random: random.Random, text: str) -> str:
+    if random.random() < 0.2:
+        return _insert(random, text, f" {random.choice(('0', '9', 'a', 'ha', 'na ')) * random.randint(700, 3000)} ")
     sentence = random.choice(
         (
             "I hope this answers your question and helps you further. ",
@@ -146,6 +148,9 @@ IDENTITIES = (
     "As a large language model, I can tell you this much.",
     "My knowledge cutoff is September 2021.",
     "I was developed by Google to help people.",
+    "As an AI language model developed by OpenAI, I do not have feelings.",
+    "As a large language model trained by Google, I have no opinion on that.",
+    "As an AI assistant, I do not have a favourite.",
     "As an AI assistant, I have no feelings.",
     "I am Qwen, created by Alibaba Cloud.",
     "我是由百度开发的人工智能助手。",
