@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -146,7 +149,16 @@ _worker_plan: Plan
 
 def _prepare_worker(config: Config) -> None:
     global _worker_plan
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent answers it
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     _worker_plan = make_plan(config)
+
+
+def _end_with(parent: int) -> None:
+    """End this worker when its parent was killed: nothing else tells it that no more work will come."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _examine_in_worker(batch: list[RawRow], path: str, layout: Layout) -> Examined:

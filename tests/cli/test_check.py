@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -107,3 +110,32 @@ def test_the_report_is_written_whole_or_not_at_all(data: Path) -> None:
     run = curate("check", "bad.jsonl", "--output-format", "html", "-o", "missing/report.html", cwd=data)
     assert run.returncode == 2
     assert b"missing" in run.stderr and b"Traceback" not in run.stderr
+
+
+@pytest.mark.skipif(not shutil.which("ps"), reason="ps is not installed")
+def test_an_interrupted_check_leaves_no_process_and_no_traceback(data: Path) -> None:
+    (data / "many.jsonl").write_text(
+        "".join(json.dumps(GOOD).replace("long", f"long ({i})") + "\n" for i in range(60_000))
+    )
+    command = [sys.executable, "-m", "curate", "check", "many.jsonl", "--jobs", "2"]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    for how, code in ((signal.SIGINT, 130), (signal.SIGKILL, -9)):
+        run = subprocess.Popen(command, cwd=data, stderr=subprocess.PIPE, env=env, start_new_session=True)
+        deadline = time.monotonic() + 60
+        while len(group(run.pid)) < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        (os.killpg if how == signal.SIGINT else os.kill)(run.pid, how)
+        assert run.wait(timeout=60) == code
+        while group(run.pid) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert group(run.pid) == []
+        if how == signal.SIGINT:
+            assert run.communicate()[1].strip() == b"curate: interrupted"
+
+
+def group(leader: int) -> list[int]:
+    """The living processes of a process group."""
+    listed = subprocess.run(["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in listed.splitlines()]
+    return [int(pid) for pid, pgid, state in rows if int(pgid) == leader and not state.startswith("Z")]
