@@ -126,12 +126,13 @@ def test_an_interrupted_check_leaves_no_process_and_no_traceback(data: Path) -> 
             time.sleep(0.05)
         time.sleep(0.5)
         (os.killpg if how == signal.SIGINT else os.kill)(run.pid, how)
-        assert run.wait(timeout=60) == code
+        _, said = run.communicate(timeout=60)
+        assert run.returncode == code
         while group(run.pid) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert group(run.pid) == []
         if how == signal.SIGINT:
-            assert run.communicate()[1].strip() == b"curate: interrupted"
+            assert said.strip() == b"curate: interrupted"
 
 
 def group(leader: int) -> list[int]:
