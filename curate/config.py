@@ -106,10 +106,10 @@ def _validated(values: dict[str, Any], sources: dict[str, str]) -> Config:
         first = invalid.errors()[0]
         key = str(first["loc"][0])
         path = ".".join(str(part) for part in first["loc"])
-        where = sources.get(key, "default")
+        where = "" if sources.get(key) == "flag" else f"{sources.get(key, 'default')}: "
         if first["type"] == "extra_forbidden":
             near = difflib.get_close_matches(key, Config.model_fields, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(Config.model_fields)}"
-            raise CurateError(f"{where}: unknown setting {path}; {hint}") from invalid
+            raise CurateError(f"{where}unknown setting {path}; {hint}") from invalid
         given = first["input"]
-        raise CurateError(f"{where}: {path} = {given!r}: {first['msg'][0].lower()}{first['msg'][1:]}") from invalid
+        raise CurateError(f"{where}{path} = {given!r}: {first['msg'][0].lower()}{first['msg'][1:]}") from invalid

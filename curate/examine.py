@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from curate.finding import Fault, Finding, InternalError, Place
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from curate.rules import Rule
     from curate.rules.rule import Measure
     from curate.sample import Sample
+
+
+CRASHES = (Exception, SystemExit)
+"""What a rule may raise: one that ends the program would let a check end well that found nothing."""
 
 
 @dataclass(slots=True)
@@ -108,15 +113,17 @@ def _run(rule: Rule, sample: Sample, place: Place, out: Examined) -> None:
     assert rule.check is not None
     try:
         for fault in rule.check(sample):
+            if not isinstance(fault, Fault):
+                raise TypeError(f"{rule.code} must yield curate.Fault, not {type(fault).__name__}")
             out.findings.append(found(rule, fault, place))
-    except Exception as error:
+    except CRASHES as error:
         out.internal_errors.append(InternalError(rule.code, place, described(error)))
 
 
 def _take(measure: Measure, codes: Sequence[str], sample: Sample, place: Place, out: Examined) -> None:
     try:
         value = measure(sample)
-    except Exception as error:
+    except CRASHES as error:
         out.internal_errors += (InternalError(code, place, described(error)) for code in codes)
         return
     if value is not None:
@@ -124,10 +131,10 @@ def _take(measure: Measure, codes: Sequence[str], sample: Sample, place: Place, 
             out.measured.setdefault(code, []).append((place, value))
 
 
-def described(error: Exception) -> str:
+def described(error: BaseException) -> str:
     """The error with the place in the code where it happened, in one line."""
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
-    where = f" at {trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else ""
+    where = f" at {PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
     return f"{type(error).__name__}: {error}{where}"

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from curate.examine import Examined, described, examine, found
+from curate.examine import CRASHES, Examined, described, examine, found
 from curate.finding import Fault, Finding, Flag, InternalError, Place
 from curate.formats import Layout, gather, survey
 from curate.io import Input, RawRow, parse_row
@@ -182,7 +182,7 @@ def judge(
         try:
             for flag in rule.check(values):
                 yield flagged(rule, flag, flag.place or place)
-        except Exception as error:
+        except CRASHES as error:
             internal_errors.append(InternalError(rule.code, place, described(error)))
 
 

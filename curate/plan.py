@@ -64,14 +64,11 @@ def make_plan(config: Config) -> Plan:
         for code, rule in known.items()
         if _is_selected(rule, config.select, known) and not _is_named(rule, config.ignore, known)
     }
-    for code in (*config.thresholds, *config.severity):
-        if code not in known:
-            raise CurateError(f"settings for {code}: {_no_such_rule(code, known)}")
-    for code, values in config.thresholds.items():
-        if code in chosen:
+    for word, values in config.thresholds.items():
+        if (code := _one_rule("thresholds", word, known)) in chosen:
             chosen[code] = chosen[code].with_thresholds(values)
-    for code, severity in config.severity.items():
-        if code in chosen:
+    for word, severity in config.severity.items():
+        if (code := _one_rule("severity", word, known)) in chosen:
             chosen[code] = replace(chosen[code], severity=severity)
     skipped = [
         {"code": rule.code, "reason": "off by default", "unlock": f"--select ALL,{rule.code}"}
@@ -108,8 +105,16 @@ def matching(selector: str, known: dict[str, Rule]) -> Iterator[Rule]:
     return iter(found)
 
 
+def _one_rule(setting: str, word: str, known: dict[str, Rule]) -> str:
+    code = next((rule.code for rule in known.values() if word in (rule.code, rule.name)), None)
+    if code is None:
+        raise CurateError(f"[{setting}] {_no_such_rule(word, known)}; give the code or the name of one rule")
+    return code
+
+
 def _no_such_rule(word: str, known: dict[str, Rule]) -> str:
-    near = difflib.get_close_matches(word, [*known, *(rule.name for rule in known.values())], n=1)
+    families = {rule.family for rule in known.values()}
+    near = difflib.get_close_matches(word, [*families, *known, *(rule.name for rule in known.values())], n=1)
     hint = f"did you mean {near[0]}?" if near else "`curate rules` lists them"
     return f"no rule is called {word!r}; {hint}"
 
@@ -130,7 +135,7 @@ def load_own_rules(file: Path, known: dict[str, Rule]) -> dict[str, Rule]:
         own = {code: rule for code, rule in RULES.items() if code not in known}
     except CurateError as error:
         raise CurateError(f"{file}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CurateError(f"{file} does not load: {type(error).__name__}: {error}") from error
     finally:
         RULES.clear()

@@ -106,6 +106,8 @@ def test_wrong_settings_say_what_is_known(own_rules: Path, data: Path, options: 
         ("x = 1", "registers no rule"),
         (OWN.replace("OWN001", "FMT101"), "already taken"),
         (OWN.replace("OWN001", "shout"), "'shout' is no rule code"),
+        (OWN.replace('severity="warning"', 'severity="bad"'), "severity 'bad'; use one of error, warning, info"),
+        ("import sys\nsys.exit(0)", "does not load: SystemExit"),
         (OWN.replace('"""An answer is all capitals.', '"""').replace('"""', "#", 2), "does not load"),
     ],
 )
@@ -129,3 +131,29 @@ def test_a_rule_that_crashes_on_a_row_is_an_internal_error_and_the_rest_is_check
     assert (error.code, error.place.line) == ("OWN001", 3)
     assert "ZeroDivisionError" in error.error
     assert report.exit_code("never") == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ('yield "all capitals"', "OWN001 must yield curate.Fault, not str"),
+        ("return 3", "'int' object is not iterable"),
+    ],
+)
+def test_a_rule_that_misbehaves_never_passes_for_a_good_check(
+    tmp_path: Path, data: Path, body: str, words: str
+) -> None:
+    file = tmp_path / "odd.py"
+    doc = OWN[OWN.index('    """An answer') : OWN.index("    for i, message")]
+    head = 'import curate\n\n\n@curate.rule("OWN001", severity="warning")\ndef odd(sample):\n'
+    file.write_text(f"{head}{doc}    {body}\n")
+    report = curate.check(data, rules=[str(file)])
+    assert [error.place.line for error in report.internal_errors] == [1, 2, 3]
+    assert words in report.internal_errors[0].error
+    assert report.exit_code("never") == 2
+
+
+def test_settings_take_a_rule_by_code_or_name(own_rules: Path, data: Path) -> None:
+    by_name = curate.check(data, rules=[str(own_rules)], severity={"shouting": "error"})
+    assert {finding.severity for finding in by_name.findings if finding.code == "OWN001"} == {"error"}

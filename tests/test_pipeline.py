@@ -128,3 +128,11 @@ def test_no_rule_crashes_on_any_json(tmp_path_factory: pytest.TempPathFactory, v
     assert 0 <= report.rows_rejected <= report.rows
     rejected = {f.place.line for f in report.findings if (f.place.sample_id or "").startswith("raw-")}
     assert len(rejected) == report.rows_rejected, "every rejected row has a reason"
+
+
+@pytest.mark.parametrize(
+    "record", [{1: 2}, {"prompt": "a?", "completion": object()}, {"prompt": b"a", "completion": "b"}]
+)
+def test_a_record_that_is_not_json_is_named(record: object) -> None:
+    with pytest.raises(curate.CurateError, match="record 2 of <list> is not JSON"):
+        curate.check([{"prompt": "a?", "completion": "b"}, record])

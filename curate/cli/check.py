@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ PARALLEL_FROM_BYTES = 4 << 20
 
 def comma_separated(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> list[str] | None:
     words = [word.strip() for text in value for word in text.split(",") if word.strip()]
+    if value and not words:
+        raise click.BadParameter("names no rule (is a variable empty?)")
     return words or None
 
 
@@ -93,10 +96,20 @@ def check(
     with progress_on_stderr() as progress:
         report = run_check(inputs, settings.config, progress)
     write_report(report, output_format, output)
-    for error in report.internal_errors:
-        place = error.place
-        click.echo(f"curate: internal error of {error.code} at {place.path}:{place.line}: {error.error}", err=True)
+    say_internal_errors(report)
     return report.exit_code(settings.config.fail_on)
+
+
+def say_internal_errors(report: Report) -> None:
+    """Name the first crash of each rule, and how many there were."""
+    from curate.report.safe import safe
+
+    crashes = Counter(error.code for error in report.internal_errors)
+    for error in report.internal_errors:
+        if count := crashes.pop(error.code, 0):
+            place = f"{error.place.path}:{error.place.line}"
+            more = f" (and on {count - 1:,} more rows)" if count > 1 else ""
+            click.echo(safe(f"curate: internal error of {error.code} at {place}: {error.error}{more}"), err=True)
 
 
 def print_config(settings: Settings) -> None:

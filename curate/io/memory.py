@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 import math
 import tempfile
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import orjson
@@ -20,8 +21,12 @@ class InMemory(Input):
 
     def __init__(self, records: Iterable[Any], name: str) -> None:
         self._file = tempfile.NamedTemporaryFile(prefix="curate-", suffix=".jsonl")  # noqa: SIM115
-        for record in records:
-            self._file.write(orjson.dumps(record, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
+        for number, record in enumerate(records, 1):
+            try:
+                row = orjson.dumps(record, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
+            except TypeError as error:
+                raise CurateError(f"record {number} of {name} is not JSON: {error}") from error
+            self._file.write(row + b"\n")
         self._file.flush()
         super().__init__(name, Path(self._file.name))
 
@@ -46,16 +51,19 @@ def _without_missing(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime.timedelta):
-        return str(value)
-    if hasattr(value, "tolist"):  # numpy scalars and arrays of objects
+    """The JSON value of what frames and data sets hold beside JSON values.
+
+    Raises:
+        TypeError: it has none.
+    """
+    if hasattr(value, "tolist"):  # numpy scalars, and arrays of objects
         return value.tolist()
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, set | frozenset | tuple):
+    if isinstance(value, set | frozenset):
         return list(value)
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
+    if isinstance(value, decimal.Decimal | datetime.timedelta | PurePath):
+        return str(value)
     if value.__class__.__name__ in {"NaTType", "NAType"}:
         return None
-    return str(value)
+    raise TypeError(f"no JSON for a {type(value).__name__}")

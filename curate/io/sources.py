@@ -192,6 +192,8 @@ def _missing(path: str) -> str:
     location = Path(path)
     if location.is_symlink():
         return f"{path}: a link to {location.readlink()}, which does not exist"
+    if "://" in path:
+        return f"{path}: URLs are not read; download the file first (data sets of the hub: hf://owner/name)"
     if glob.has_magic(path):
         return f"{path}: no file matches this pattern; check it with `ls`"
     if not location.parent.is_dir():

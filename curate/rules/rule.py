@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, Literal
 
 from curate.errors import CurateError
-from curate.finding import NO_FIX, Fault, Fix, Flag, Place, Severity
+from curate.finding import NO_FIX, SEVERITIES, Fault, Fix, Flag, Place, Severity
 from curate.sample import Sample
 
 SampleCheck = Callable[..., Iterable[Fault]]
@@ -98,6 +98,8 @@ def _register(function: Callable[..., Any], code: str, **fields: Any) -> None:
         raise CurateError(f"rule {name}: the code {code} is already taken by {RULES[code].name}")
     if any(other.name == name for other in RULES.values()):
         raise CurateError(f"rule {code}: the name {name} is already taken")
+    if fields["severity"] not in SEVERITIES:
+        raise CurateError(f"rule {code} ({name}): severity {fields['severity']!r}; use one of {', '.join(SEVERITIES)}")
     if not function.__doc__:
         raise CurateError(f"rule {code} ({name}) has no docstring: it is the documentation that users read")
     RULES[code] = Rule(code=code, name=name, doc=inspect.cleandoc(function.__doc__), **fields)

@@ -58,6 +58,8 @@ def data(tmp_path: Path) -> Path:
         (["check", "good.jsonl", "--jobs", "0"], 2),
         (["check", "good.jsonl", "--show-config"], 0),
         (["chek", "good.jsonl"], 2),
+        (["check", "good.jsonl", "--select", ""], 2),
+        (["check", "https://example.com/data.jsonl"], 2),
         (["--version"], 0),
         (["--help"], 0),
         (["check", "--help"], 0),
@@ -140,3 +142,13 @@ def group(leader: int) -> list[int]:
     listed = subprocess.run(["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, text=True, check=True).stdout
     rows = [line.split() for line in listed.splitlines()]
     return [int(pid) for pid, pgid, state in rows if int(pgid) == leader and not state.startswith("Z")]
+
+
+def test_a_full_disk_behind_standard_output_is_one_line(data: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here")
+    command = f"{sys.executable} -m curate check bad.jsonl > /dev/full"
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    run = subprocess.run(["bash", "-c", command], cwd=data, capture_output=True, env=env)
+    assert run.returncode == 2
+    assert run.stderr == b"curate: the output cannot be written (no space left on device)\n"
