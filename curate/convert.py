@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import shutil
+import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,12 +18,16 @@ from curate.formats.tools import dump_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import BinaryIO
 
     from curate.io import Input, RawRow
     from curate.sample import Sample
 
 Use = Literal["chosen", "rejected"]
 Reasons = tuple[Place, list[str]]
+STANDARD_OUTPUT = frozenset(map(Path, ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")))
+_COMPRESSORS = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma", ".zst": "backports.zstd"}
+_OTHER_KINDS = frozenset((".csv", ".tsv", ".parquet", ".arrow", ".feather", ".xlsx", ".zip", ".tar", ".tgz", ".lz4"))
 
 
 @dataclass
@@ -68,6 +76,8 @@ def convert(
 ) -> ConvertResult:
     """Write the samples of all inputs to `out`, as JSON lines in the format `to`.
 
+    An `out` that ends in .gz, .bz2, .xz or .zst is compressed; `-` is standard output, which gets all rows or none.
+
     `use` takes one answer of each preference pair, or the rows of one label, as plain conversations. `force` replaces
     an `out` that exists; an input is never replaced. `format` and `columns` are those of the inputs, where detection
     needs help.
@@ -77,13 +87,12 @@ def convert(
         CurateError: unknown format, input that cannot be read, `out` that exists or cannot be written.
     """
     from curate.io import find_inputs
-    from curate.io.write import atomic_write
 
     target = _target(to)
     inputs = find_inputs(paths)
     _check_out(out, inputs, force)
     result = ConvertResult()
-    with atomic_write(out) as file:
+    with _opened(out) as file:
         for sample in _samples(inputs, format, columns or {}, result):
             taken = answer_used(sample, use) if use else sample
             if taken is None:
@@ -122,10 +131,40 @@ def _target(to: str) -> Format:
 
 
 def _check_out(out: Path, inputs: Sequence[Input], force: bool) -> None:
+    if out in STANDARD_OUTPUT:
+        return
+    name = out.with_suffix("") if out.suffix.lower() in _COMPRESSORS else out
+    if name.suffix.lower() in _OTHER_KINDS:
+        raise CurateError(f"{out}: only JSON lines are written; name a .jsonl file with -o")
     if any(Path(data.path).resolve() == out.resolve() for data in inputs):
         raise CurateError(f"{out}: is an input, and inputs are never changed; name another file with -o")
+    if out.exists() and not out.is_file():
+        raise CurateError(f"{out}: is not a regular file; name another with -o, or - for standard output")
     if out.exists() and not force:
         raise CurateError(f"{out}: exists; replace it with --force, or name another file with -o")
+
+
+@contextmanager
+def _opened(out: Path) -> Iterator[BinaryIO]:
+    """A file whose content takes its place at `out` when all is written."""
+    from tempfile import TemporaryFile
+
+    from curate.io.write import atomic_write
+
+    if out in STANDARD_OUTPUT:
+        with TemporaryFile() as file:
+            yield file
+            file.seek(0)
+            shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.flush()
+        return
+    compressor = _COMPRESSORS.get(out.suffix.lower())
+    with atomic_write(out) as file:
+        if compressor is None:
+            yield file
+        else:
+            with importlib.import_module(compressor).open(file, "wb") as compressed:
+                yield compressed
 
 
 def _samples(

@@ -15,6 +15,7 @@ Examples:
   curate convert chat.jsonl -o out.jsonl --to sharegpt
   curate convert alpaca.json -o chat.jsonl --to messages
   curate convert dpo.jsonl -o sft.jsonl --to messages --use chosen
+  curate convert chat.jsonl -o - --to sharegpt | head -3
   curate convert chat.jsonl -o alpaca.jsonl --to alpaca --drop-unsupported
 """
 SHOWN = 10
@@ -22,7 +23,7 @@ SHOWN = 10
 
 @click.command(epilog=EPILOG)
 @click.argument("data", nargs=-1, required=True)
-@click.option("-o", "--output", type=click.Path(dir_okay=False), required=True, help="The file to write (JSON lines).")
+@click.option("-o", "--output", required=True, help="The file to write (JSON lines); - is standard output.")
 @click.option("--to", required=True, metavar="FORMAT", help="The format to write; a wrong name lists them all.")
 @click.option("--use", type=click.Choice(["chosen", "rejected"]), help="Take one answer of each preference pair.")
 @click.option("--drop-unsupported", is_flag=True, help="Leave out rows that FORMAT cannot hold, and list them.")
@@ -47,7 +48,7 @@ def convert(
     the row is named, unless --drop-unsupported is given.
     """
     from curate.config import resolve
-    from curate.convert import CannotHold
+    from curate.convert import STANDARD_OUTPUT, CannotHold
     from curate.convert import convert as run
 
     settings = resolve({"format": data_format}, config).config
@@ -61,9 +62,10 @@ def convert(
     say("left out, cannot be read", result.unread)
     unused = f", {result.unused:,} without a {use} answer" if result.unused else ""
     left_out = len(result.lost) + len(result.unread)
-    click.echo(
-        f"{output}: {result.written:,} samples as {to}; {result.rows:,} rows read, {left_out:,} left out{unused}"
-    )
+    to_stdout = Path(output) in STANDARD_OUTPUT
+    name = "standard output" if to_stdout else output
+    said = f"{name}: {result.written:,} samples as {to}; {result.rows:,} rows read, {left_out:,} left out{unused}"
+    click.echo(said, err=to_stdout)
     return 0
 
 

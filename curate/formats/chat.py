@@ -19,13 +19,17 @@ CONTAINERS = (
     "chat",
     "data",
     "items",
+    "contents",
 )
 _NAMED = frozenset({"messages", "conversation", "conversations", "interactions", "messages_json"})
-_TOOLS = ("tools", "functions", "available_tools", "tools_json")
-_SYSTEM = ("system", "system_prompt")
+TOOLS = ("tools", "functions", "available_tools", "tools_json")
+_SYSTEM = ("system", "system_prompt", "systemInstruction", "system_instruction")
 # Columns in which an answer may stand beside a conversation that has none.
 LOOSE_ANSWERS = ("assistant", "response", "completion", "output", "answer", "target", "gpt", "bot", "model", "reply")
 _CONTAINER_SET = frozenset(CONTAINERS)
+_OPENAI_SIDES = frozenset(
+    ("preferred_output", "non_preferred_output", "preferred_completion", "non_preferred_completion")
+)
 
 
 def container(row: Row) -> str | None:
@@ -107,6 +111,8 @@ def read_system(row: Row, messages: list[Message]) -> set[str]:
     """Put the system prompt that stands in its own column in front, unless the conversation brings one."""
     for name in _SYSTEM:
         text = row.get(name)
+        if isinstance(text, dict) and isinstance(text.get("parts"), list):  # Gemini's
+            text = read_turns([{"role": "system", "parts": text["parts"]}], [])[0].text
         if isinstance(text, str):
             if not text:
                 return {name}
@@ -117,15 +123,17 @@ def read_system(row: Row, messages: list[Message]) -> set[str]:
 
 
 def read_row_tools(row: Row, faults: list[Fault], used: set[str]) -> list[dict[str, Any]] | None:
-    """Read the tool definitions of a row, whatever their column is called."""
-    for name in _TOOLS:
+    """Read the tool definitions of a row, whatever their column is called; Gemini's are no JSON Schema and stay."""
+    if "contents" in used:
+        return None
+    for name in TOOLS:
         if row.get(name) is not None:
             before = len(faults)
             tools = read_tools(row[name], faults, name)
             if len(faults) == before:
                 used.add(name)
             return as_tools(tools) if name == "functions" else tools
-    used.update(name for name in _TOOLS if name in row)
+    used.update(name for name in TOOLS if name in row)
     return None
 
 
@@ -256,7 +264,8 @@ OPENAI_PREFERENCE = Format(
     name="openai-preference",
     summary="input with messages, preferred_output, non_preferred_output (OpenAI's preference tuning)",
     columns=frozenset({"input", "preferred_output", "non_preferred_output"}),
-    has_columns=lambda names: "input" in names and any("preferred_" in name for name in names),
+    has_columns=lambda names: "input" in names and not names.isdisjoint(_OPENAI_SIDES),
+    signs=_OPENAI_SIDES,
     fits=_is_openai_pair,
     read_row=_read_openai_pair,
     build=_build_openai_pair,

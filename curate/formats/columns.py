@@ -48,10 +48,19 @@ ANSWERS = _cased(
     )
 )
 # Columns that are a prompt or an answer only beside the one that they are named with.
-_ONLY_WITH = (("article", "summary"), ("document", "summary"), ("content", "summary"), ("prompt", "text"))
+_ONLY_WITH = (
+    ("article", "summary"),
+    ("document", "summary"),
+    ("content", "summary"),
+    ("dialogue", "summary"),
+    ("prompt", "text"),
+    ("question", "answerKey"),
+    ("question_stem", "answerKey"),
+)
 SYSTEMS = ("system", "system_prompt", "System")
 CONTEXTS = ("context", "article", "passage", "paragraph", "document")
 CHOICES = ("choices", "options")
+READ = frozenset({*PROMPTS, *ANSWERS, *SYSTEMS, *(name for pair in _ONLY_WITH for name in pair)})
 
 
 class Columns(NamedTuple):
@@ -67,10 +76,13 @@ class Columns(NamedTuple):
         return Columns(prompt, (answer, *others), self.system)
 
 
-@lru_cache(maxsize=512)
-def columns_of(names: tuple[str, ...]) -> Columns:
+def columns_of(names: Iterable[str]) -> Columns:
     """Find prompt, answer and system prompt among the names of a row's columns."""
-    present = set(names)
+    return _columns_of(READ.intersection(names))
+
+
+@lru_cache(maxsize=512)
+def _columns_of(present: frozenset[str]) -> Columns:
     prompt = next((name for name in PROMPTS if name in present), None)
     answers = tuple(name for name in ANSWERS if name in present and name != prompt)
     if prompt is None or not answers:
@@ -117,6 +129,9 @@ def read_answer(
         if type(value) is str:
             if not value.strip():
                 _note_unread(row, name, names, faults)
+            text = lettered_choices(row).get(value.strip()) if name == "answerKey" else None
+            if text is not None:
+                return Answer([Message("assistant", text)], name, whole=False)
             return Answer([Message("assistant", value)], name)
         value = _unwrap(value)
         if value is None:
@@ -137,6 +152,22 @@ def read_answer(
     said = f"{name} is {'an empty list' if value == [] else kind(value)}" if name in row else f"no {name}"
     faults.append(Fault(said, Where(field=name), rule=missing))
     return Answer([], None)
+
+
+def lettered_choices(row: Row) -> dict[str, str]:
+    """The choices of a question by their letters: out of two lists (ARC, CommonsenseQA), one of pairs, or of texts."""
+    for name in CHOICES:
+        value = row.get(name)
+        if isinstance(value, dict) and isinstance(value.get("text"), list) and isinstance(value.get("label"), list):
+            pairs = list(zip(value["label"], value["text"], strict=False))
+        elif isinstance(value, list) and all(isinstance(each, dict) for each in value):
+            pairs = [(each.get("label"), each.get("text")) for each in value]
+        elif isinstance(value, list):
+            pairs = list(zip("ABCDEFGHIJ", value, strict=False))
+        else:
+            continue
+        return {label: text for label, text in pairs if isinstance(label, str) and isinstance(text, str)}
+    return {}
 
 
 def _unwrap(value: Any) -> Any:

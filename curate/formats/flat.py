@@ -12,9 +12,11 @@ from curate.formats.columns import (
     CONTEXTS,
     JOINER,
     PROMPTS,
+    READ,
     SYSTEMS,
     Columns,
     columns_of,
+    lettered_choices,
     read_answer,
     read_prompt,
 )
@@ -166,8 +168,8 @@ def _read_context_qa(row: Row) -> list[Sample]:
     if row.get("question") is None:
         faults.append(Fault("no question", Where(field="question"), rule="missing-prompt"))
     messages = _asked(row, (context, "question"), faults, used)
-    _add_system(row, columns_of(tuple(row)).system, messages, used)
-    _answered(row, messages, _answer_names(columns_of(tuple(row))), faults, used)
+    _add_system(row, columns_of(row).system, messages, used)
+    _answered(row, messages, _answer_names(columns_of(row)), faults, used)
     return _finish("context-qa", row, messages, faults, used)
 
 
@@ -181,7 +183,7 @@ def _is_context_qa(row: Row) -> bool:
 
 def read_pair(row: Row, columns: Columns | None = None) -> list[Sample]:
     """Read a prompt and its answer, out of the given columns or those with the usual names."""
-    columns = columns or columns_of(tuple(row))
+    columns = columns or columns_of(row)
     faults: list[Fault] = []
     if len(row) == 2 and columns.prompt and columns.answers:
         prompt, completion = row[columns.prompt], row[columns.answers[0]]
@@ -189,9 +191,7 @@ def read_pair(row: Row, columns: Columns | None = None) -> list[Sample]:
             return [Sample([Message("user", prompt), Message("assistant", completion)], "prompt-completion")]
     used = [columns.prompt] if columns.prompt else []
     messages = read_prompt(row, columns.prompt, faults)
-    choices = next((name for name in CHOICES if isinstance(row.get(name), list)), None)
-    if choices and messages and all(isinstance(choice, str) for choice in row[choices]):
-        messages[-1].content = JOINER.join([messages[-1].text, *row[choices]])
+    _add_choices(row, messages, used, lettered="answerKey" in columns.answers)
     _add_system(row, columns.system, messages, used)
     _answered(row, messages, columns.answers or ("completion",), faults, used)
     tools_used: set[str] = set()
@@ -201,8 +201,23 @@ def read_pair(row: Row, columns: Columns | None = None) -> list[Sample]:
     return [sample]
 
 
+def _add_choices(row: Row, messages: list[Message], used: list[str], *, lettered: bool) -> None:
+    """Add the choices of a multiple-choice question to it, with their letters where the answer is one of them."""
+    name = next((name for name in CHOICES if isinstance(row.get(name), (list, dict))), None)
+    if name is None or not messages:
+        return
+    if lettered:
+        choices = [f"{letter}. {text}" for letter, text in lettered_choices(row).items()]
+    elif isinstance(row[name], list) and all(isinstance(choice, str) for choice in row[name]):
+        choices = row[name]
+    else:
+        return
+    messages[-1].content = JOINER.join([messages[-1].text, *choices])
+    used.append(name)
+
+
 def _pair_fits(row: Row) -> bool:
-    columns = columns_of(tuple(row))
+    columns = columns_of(row)
     if not columns.prompt or not columns.answers:
         return False
     prompt = row[columns.prompt]
@@ -210,7 +225,7 @@ def _pair_fits(row: Row) -> bool:
 
 
 def _pair_columns(names: Names) -> bool:
-    columns = columns_of(tuple(sorted(names)))
+    columns = columns_of(names)
     return bool(columns.prompt and columns.answers)
 
 
@@ -259,7 +274,7 @@ def _build_pair(sample: Sample) -> Row:
 def _prompt_fits(row: Row) -> bool:
     if container(row) is not None and lacks_answer(row):
         return True
-    columns = columns_of(tuple(row))
+    columns = columns_of(row)
     if not columns.prompt or columns.answers:
         return False
     prompt = row[columns.prompt]
@@ -272,7 +287,7 @@ def _read_prompts(row: Row) -> list[Sample]:
         messages, found = read_conversation(row, faults)
         used = list(found)
     else:
-        columns = columns_of(tuple(row))
+        columns = columns_of(row)
         used = [columns.prompt] if columns.prompt else []
         if columns.prompt == "instruction" and isinstance(row.get("input"), str):
             messages = _asked(row, ("instruction", "input"), faults, used)
@@ -305,7 +320,7 @@ CONTEXT_QA = Format(
     summary="context (article, passage), question, answer",
     columns=frozenset({*CONTEXTS, "question", *ANSWERS}),
     has_columns=lambda names: (
-        "question" in names and not names.isdisjoint(CONTEXTS) and bool(columns_of(tuple(sorted(names))).answers)
+        "question" in names and not names.isdisjoint(CONTEXTS) and bool(columns_of(names).answers)
     ),
     fits=_is_context_qa,
     read_row=_read_context_qa,
@@ -313,7 +328,8 @@ CONTEXT_QA = Format(
 PROMPT_COMPLETION = Format(
     name="prompt-completion",
     summary="prompt and completion, as texts or as lists of turns; question/answer, problem/solution and other names",
-    columns=frozenset({*PROMPTS, *ANSWERS, "article", "summary"}),
+    columns=frozenset({*PROMPTS, *ANSWERS, "article", "dialogue", "summary", "answerKey"}),
+    signs=READ,
     has_columns=_pair_columns,
     fits=_pair_fits,
     read_row=read_pair,

@@ -34,9 +34,10 @@ class Format:
     """One shape of row.
 
     `columns` are the names that the format reads. A row is of the format if `has_columns` accepts the set of its names
-    and `fits` the row itself (both are cheap; the first is cached by the names). `read_row` gives the samples, `build`
-    the canonical row (None: the format is only read), and `losses` names, in words for a person, what of a sample the
-    row could not hold.
+    and `fits` the row itself. Both are cheap; the first sees, and is cached by, those of the row's names that are
+    columns of some format or among the `signs`, the further names that it asks for. `read_row` gives the samples,
+    `build` the canonical row (None: the format is only read), and `losses` names, in words for a person, what of a
+    sample the row could not hold.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Format:
     build: Callable[[Sample], Row] | None = None
     losses: Callable[[Sample], list[str]] = _no_losses
     has_answers: bool = True
+    signs: Names = frozenset()
 
     def detect(self, row: Row) -> bool:
         """Whether the row is complete in this format; a format of higher precedence may fit it as well."""
@@ -86,17 +88,18 @@ class Format:
         row = self.build(sample)
         if self._read_back(row) != (sample.id, {}):
             return ["it would be read back as another sample"]
-        if not sample.metadata:
+        # A column that says what the written one of its name says is held by it.
+        metadata = {name: value for name, value in sample.metadata.items() if not _same(value, row.get(name))}
+        if not metadata:
             return []
-        taken = [name for name in sample.metadata if name in row]
-        whole = {**row, **sample.metadata}
-        if not taken and self._read_back(whole) != (sample.id, sample.metadata):
+        taken = [name for name in metadata if name in row]
+        if not taken and self._read_back({**row, **metadata}) != (sample.id, metadata):
             taken = [
                 name
-                for name, value in sample.metadata.items()
+                for name, value in metadata.items()
                 if self._read_back({**row, name: value}) != (sample.id, {name: value})
             ]
-            taken = taken or sorted(sample.metadata)
+            taken = taken or sorted(metadata)
         return [f"the column {name!r}, which means something else in {self.name} rows" for name in taken]
 
     def _read_back(self, row: Row) -> tuple[str, dict[str, Any]] | None:
@@ -109,18 +112,29 @@ class Format:
         return sample.id, sample.metadata
 
 
+def _same(one: object, other: object) -> bool:
+    return one is not None and type(one) is type(other) and one == other
+
+
 FORMATS: dict[str, Format] = {}
+_telling: Names = frozenset()
 
 
 def register(*formats: Format) -> None:
     """Add formats in order of precedence: the first that fits a row is the row's."""
+    global _telling
     FORMATS.update((each.name, each) for each in formats)
+    _telling = frozenset(name for each in FORMATS.values() for name in each.columns | each.signs)
+
+
+def known_names() -> Names:
+    """Every name of a column by which some format is told or that it reads."""
+    return _telling
 
 
 @lru_cache(maxsize=512)
-def _candidates(names: tuple[str, ...]) -> tuple[Format, ...]:
-    unordered = frozenset(names)
-    return tuple(each for each in FORMATS.values() if each.has_columns(unordered))
+def _candidates(names: Names) -> tuple[Format, ...]:
+    return tuple(each for each in FORMATS.values() if each.has_columns(names))
 
 
 def detect(value: object) -> str | None:
@@ -129,7 +143,7 @@ def detect(value: object) -> str | None:
         value = {"messages": value}
     if type(value) is not dict:
         return None
-    for candidate in _candidates(tuple(value)):
+    for candidate in _candidates(_telling.intersection(value)):
         if candidate.fits(value):
             return candidate.name
     return None
@@ -157,4 +171,7 @@ def _rename_turns(value: Any, wanted: Mapping[str, str]) -> Any:
 
 def rest(row: Row, *used: str) -> dict[str, Any]:
     """The columns of a row that were not read: its metadata."""
-    return {name: value for name, value in row.items() if name not in used}
+    found = dict(row)
+    for name in used:
+        found.pop(name, None)
+    return found

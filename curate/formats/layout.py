@@ -14,6 +14,7 @@ from curate.formats.chat import container
 from curate.formats.columns import ANSWERS, PROMPTS, columns_of
 from curate.formats.flat import read_pair
 from curate.formats.format import FORMATS, NO_COLUMNS, Row, Unreadable, detect, rename_columns
+from curate.formats.named import NamedColumns
 from curate.formats.trees import gather_trees, is_flat
 from curate.formats.turns import is_conversation, kind
 
@@ -52,17 +53,20 @@ def survey(values: Iterable[object], forced: str | None = None, columns: Mapping
     """Decide a file's format from all of its rows: the most frequent one that has answers, else `prompts`.
 
     Raises:
-        CurateError: `forced` is no known format.
+        CurateError: `forced` is no known format, or `columns` has a role that is not known or a column of no row.
     """
     if forced is not None and forced not in FORMATS:
         raise CurateError(_no_such_format(forced))
+    named = NamedColumns(columns)
     counts: Counter[str] = Counter()
     first: dict[str, object] = {}
     used: Counter[tuple[str, ...]] = Counter()
     flat = 0
     for value in values:
-        if columns and isinstance(value, dict):
-            value, _ = rename_columns(value, columns)
+        if columns and isinstance(value, (dict, list)):
+            row = value if isinstance(value, dict) else {"messages": value}
+            named.see(row)
+            value, _ = rename_columns(row, columns)
         name = detect(value) or UNKNOWN
         if name not in first:
             first[name] = value
@@ -71,6 +75,7 @@ def survey(values: Iterable[object], forced: str | None = None, columns: Mapping
             used[(name, *_NAMES[name](value))] += 1
         elif name == "oasst" and isinstance(value, dict) and is_flat(value):
             flat += 1
+    named.check()
     main = forced or _main(counts)
     return Layout(
         main,
@@ -84,7 +89,7 @@ def survey(values: Iterable[object], forced: str | None = None, columns: Mapping
 
 
 def _pair_names(row: Row) -> tuple[str, ...]:
-    columns = columns_of(tuple(row))
+    columns = columns_of(row)
     return (columns.prompt or "", *columns.answers[:1])
 
 
@@ -158,7 +163,7 @@ def _read_renamed(row: Row, layout: Layout) -> list[Sample]:
     """Read a row of the file's format that has other names of columns than most rows."""
     if all(name in row for name in layout.names):
         if layout.format == "prompt-completion":
-            return read_pair(row, columns_of(tuple(row)).led_by(*layout.names))
+            return read_pair(row, columns_of(row).led_by(*layout.names))
         return FORMATS[layout.format].read_row(row)
     samples = FORMATS[layout.format].read_row(row)
     names = _NAMES[layout.format](row)
@@ -209,7 +214,7 @@ def _nearest(row: Row) -> str | None:
         return "messages"
     if "conversations" in row or "conversation" in row:
         return "messages" if is_conversation(row.get("conversations")) else "sharegpt"
-    columns = columns_of(tuple(row))
+    columns = columns_of(row)
     if columns.prompt and columns.answers:
         return "prompt-completion"
     return None
@@ -248,6 +253,8 @@ def _missing(row: Row) -> str:
 def _meant(names: tuple[object, ...]) -> str:
     known = {name for each in FORMATS.values() for name in each.columns} | {*PROMPTS, *ANSWERS}
     for name in names:
+        if name in known:
+            continue
         close = get_close_matches(str(name)[:40].lower(), known, n=1, cutoff=0.85)
         if close:
             return f"no known format: is {str(name)[:40]!r} meant to be {close[0]!r}?"

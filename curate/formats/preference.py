@@ -148,7 +148,7 @@ def _prompt(row: Row, faults: list[Fault], used: set[str]) -> list[Message]:
         messages, found = read_conversation(row, faults)
         used |= found
         return messages
-    name = columns_of(tuple(row)).prompt or next((name for name in ("context", "history") if name in row), None)
+    name = columns_of(row).prompt or next((name for name in ("context", "history") if name in row), None)
     messages = []
     if name is not None:
         value = row[name]
@@ -249,6 +249,8 @@ def _read_preference(row: Row) -> list[Sample]:
     chosen = chosen[lead:] if chosen else []
     rejected = rejected[lead_rejected:] if rejected else None
     messages = prompt + chosen
+    questions = [message.text for message in prompt if message.role == "user"]
+    used.update(name for name in PROMPTS if row.get(name) in questions)  # said once more beside the dialogues
     if not prompt and not any(message.role == "user" for message in messages):
         said = "no prompt: neither in a column of its own nor inside the answers"
         faults.append(Fault(said, rule="missing-prompt"))
@@ -345,6 +347,7 @@ PREFERENCE = Format(
     summary="prompt, chosen, rejected; or two answers and a verdict (Arena, PKU-SafeRLHF, SHP, HelpSteer3)",
     columns=frozenset((*CHOSEN, *REJECTED)),
     has_columns=_has_pair,
+    signs=frozenset({"completions", "answers", *(name for *names, _ in _VERDICTS for name in names)}),
     fits=_is_preference,
     read_row=_read_preference,
     build=_build_preference,

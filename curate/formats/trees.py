@@ -139,6 +139,7 @@ OASST = Format(
     summary="trees of prompt and replies (Open Assistant), or their messages as flat rows",
     columns=frozenset({"message_tree_id", "message_id", "parent_id"}),
     has_columns=lambda names: "prompt" in names or {"message_id", "parent_id", "text", "role"} <= names,
+    signs=frozenset({"prompt", "text", "role"}),
     fits=_is_tree,
     read_row=_read,
 )

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 ROLE_KEYS = ("role", "from")
 CONTENT_KEYS = ("content", "value", "text")
+PARTS = "parts"  # Gemini's content, read where there is no other
 REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
 FLAG_KEYS = ("weight", "train", "loss", "loss_weight", "loss_scale", "masked")
 _FRACTIONS = ("loss_weight", "loss_scale")
-_KNOWN = frozenset(
+KNOWN = frozenset(
     (*ROLE_KEYS, *CONTENT_KEYS, *REASONING_KEYS, *FLAG_KEYS, "tool_calls", "function_call", "tool_call_id", "name")
 )
 _SHAREGPT_ROLES = {"human": "user", "gpt": "assistant", "system": "system", "observation": "tool"}
@@ -122,11 +123,11 @@ def _read_turn(turn: Any, position: int, messages: list[Message], faults: list[F
                 messages.append(Message(canonical_role(name), text))
         return
     role = canonical_role(word)
-    if role_key == "role" and is_nonstandard(word):
+    if role_key == "role" and is_nonstandard(word) and not (word == "model" and PARTS in turn):
         said = f'role "{_clip(word)}" in turn {position + 1}; most trainers know only "{role}"'
         faults.append(Fault(said, Where(at, "role"), {"role": word}, "nonstandard-role"))
     message = Message(role)
-    message.extra = {name: value for name, value in turn.items() if name not in _KNOWN}
+    message.extra = {name: value for name, value in turn.items() if name not in KNOWN}
     if role_key == "from" and turn.get("role") is not None:
         message.extra["role"] = turn["role"]
     elif role_key == "role" and "from" in turn:
@@ -159,6 +160,12 @@ def _read_turn(turn: Any, position: int, messages: list[Message], faults: list[F
 
 def _read_content(turn: dict[str, Any], message: Message, position: int, at: int, faults: list[Fault]) -> list[Message]:
     given = [key for key in CONTENT_KEYS if key in turn]
+    if not given and isinstance(turn.get(PARTS), list):
+        message.extra.pop(PARTS)
+        results = _read_parts(turn[PARTS], message, position, at, faults)
+        if isinstance(message.content, list) and all(part.keys() == {"type", "text"} for part in message.content):
+            message.content = message.text
+        return results
     if not given:
         excused = message.tool_calls or message.reasoning or turn.get("refusal") or turn.get("audio")
         if not excused and turn.get("tool_calls") is None and turn.get("function_call") is None:
@@ -203,6 +210,10 @@ def _read_parts(content: list[Any], message: Message, position: int, at: int, fa
             message.tool_calls.append(
                 ToolCall(part["name"], part.get("input"), call_id if isinstance(call_id, str) else None)
             )
+        elif isinstance(called := part.get("functionCall"), dict) and isinstance(called.get("name"), str):
+            message.tool_calls.append(ToolCall(called["name"], called.get("args")))
+        elif isinstance(result := part.get("functionResponse"), dict) and isinstance(result.get("name"), str):
+            results.append(Message("tool", dump_json(result.get("response")), name=result["name"]))
         elif part_type == "tool_result":
             results.append(_tool_result(part, position, at + len(results), faults))
         elif part_type == "thinking" and isinstance(part.get("thinking"), str):

@@ -28,6 +28,13 @@ def atomic_write(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
         CurateError: the folder does not exist or cannot be written to, or the disk is full.
     """
     target = path.resolve()  # a link stays a link: what it points to is replaced
+    if target.exists() and not target.is_file():  # a device or a FIFO: renaming over /dev/null would destroy it
+        try:
+            with target.open("wb") as stream:
+                yield stream
+        except OSError as error:
+            raise _refused(path, error) from error
+        return
     try:
         descriptor, name = tempfile.mkstemp(SUFFIX, f"{PREFIX}{os.getpid()}-", target.parent)
     except OSError as error:

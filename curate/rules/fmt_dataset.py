@@ -51,8 +51,9 @@ def _types(sample: Sample) -> tuple[_TypeAt, ...]:
 def _walk(value: Any, path: str, found: dict[_TypeAt, None], depth: int) -> None:
     if value is None:
         return
-    found[path, _TYPES.get(type(value), "text")] = None
-    if depth + 1 >= _DEEPEST:
+    kind = type(value)
+    found[path, _TYPES.get(kind, "text")] = None
+    if depth + 1 >= _DEEPEST or (kind is not dict and kind is not list):
         return
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -74,17 +75,19 @@ def conflicting_types(measured: Measured, *, max_named: int = 5) -> Iterator[Fla
 
     How to fix it: write all values as one type: numbers and null, text everywhere, or JSON in a string.
     """
-    rows: dict[str, Counter[str]] = defaultdict(Counter)
+    usually: dict[str, str] = {}
+    mixed = {path for _, types in measured for path, kind in types if usually.setdefault(path, kind) != kind}
+    rows: dict[str, Counter[str]] = {path: Counter() for path in usually if path in mixed}
     first: dict[_TypeAt, list[Place]] = defaultdict(list)
-    for place, types in measured:
+    for place, types in measured if mixed else ():
         for path, kind in types:
+            if path not in mixed:
+                continue
             rows[path][kind] += 1
             places = first[path, kind]
             if len(places) < max_named:
                 places.append(place)
     for path, kinds in rows.items():
-        if len(kinds) < 2:
-            continue
         (usual, most), (other, least) = kinds.most_common()[0], kinds.most_common()[-1]
         places = first[path, other]
         lines = ", ".join(str(place.line) for place in places) + (", …" if least > len(places) else "")

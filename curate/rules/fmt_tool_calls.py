@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from curate.finding import Fault, Where
 from curate.rules.rule import rule
+from curate.rules.tool_pairing import first_of, pair_calls
 from curate.rules.tool_schema import ToolSchema, functions, kind_of, name_of, parameters_of, shorten, tool_schema
-from curate.sample import SYSTEM_ROLES, Message, Sample, ToolCall
+from curate.sample import SYSTEM_ROLES, Sample, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # OpenAI's wrapper around several calls at once, which no row declares.
 UNDECLARED = frozenset({"multi_tool_use.parallel"})
-# What a call looks like where it is written as text: tags, ReAct, Python, JSON.
-TEXTUAL_CALL = re.compile(
-    r"<\W{0,2}\w*(?:tool|function|python|code)|\[TOOL_CALLS\]|\bAction\b|```|\w\(|\{\s*[\"']", re.I
-)
+_LONGEST_CALL = 20_000
 TAGGED_CALL = re.compile(r"<(tool_call|functioncall|function_call)>\s*(?=[{\[])")
-
-
-class Pairing(NamedTuple):
-    """Where calls and results do not meet.
-
-    (turn, reason) of each result or call that has no partner, (turn, index of the call) of each call without a result.
-    """
-
-    orphans: list[tuple[int, str]]
-    unanswered: list[tuple[int, int]]
 
 
 @rule("FMT203", severity="error")
@@ -114,16 +103,20 @@ def undefined_tool(sample: Sample) -> Iterator[Fault]:
     names = {name for name in declared if name is not None}
     if called <= names:
         return
+    system = _system_text(sample)
+    hints = {
+        name: ""
+        for name in sorted(called - names)
+        if name and name not in UNDECLARED and name.removeprefix("functions.") not in names and name not in system
+    }
+    in_order = sorted(names)
+    listed = f" (declared: {shorten(first_of(in_order), 60)})"
+    for at, name in enumerate(hints):
+        close = _close_name(name, in_order) if at < _MOST_HINTS else None
+        hints[name] = f": {close} is" if close else listed
     for i, k, call in _calls(sample):
-        if (
-            call.name in names
-            or call.name.removeprefix("functions.") in names
-            or call.name in UNDECLARED
-            or not call.name
-        ):
-            continue
-        if not _is_named_by_system(call.name, sample):
-            yield Fault(f"{call.name} is called and not declared{_hint(call.name, names)}", Where(i, f"tool_calls.{k}"))
+        if call.name in hints:
+            yield Fault(f"{call.name} is called and not declared{hints[call.name]}", Where(i, f"tool_calls.{k}"))
 
 
 @rule("FMT207", severity="error")
@@ -199,7 +192,8 @@ def tool_calls_without_tools(sample: Sample) -> Iterator[Fault]:
     if sample.tools:
         return
     names = list(dict.fromkeys(call.name for _, _, call in _calls(sample) if call.name))
-    missing = [name for name in names if not _is_named_by_system(name, sample)]
+    system = _system_text(sample)
+    missing = [name for name in names if name not in system]
     if missing:
         more = f" and {len(missing) - 2} more" if len(missing) > 2 else ""
         yield Fault(f"{', '.join(missing[:2])}{more} called; the row declares no tools")
@@ -219,10 +213,21 @@ def broken_textual_tool_call(sample: Sample) -> Iterator[Fault]:
         text = message.text
         if "call>" not in text:
             continue
-        for match in TAGGED_CALL.finditer(text):
-            end = text.find(f"</{match[1]}>", match.end())
-            body = text[match.end() : end if end >= 0 else len(text)].partition("<|")[0].strip()
-            if not _is_readable_call(body, closed=end >= 0):
+        opened = list(TAGGED_CALL.finditer(text))
+        closings: dict[str, int] = {}  # by tag, the next closing one; len(text) where no more comes
+        for match, following in zip_longest(opened, opened[1:]):
+            name, start = match[1], match.end()
+            if closings.get(name, 0) < start:
+                found = text.find(f"</{name}>", start)
+                closings[name] = found if found >= 0 else len(text)
+            end = closings[name]
+            is_closed = end < len(text)
+            if not is_closed and following:
+                end = following.start()
+            if end - start > _LONGEST_CALL:
+                continue  # too long to try every reading of it
+            body = text[start:end].partition("<|")[0].strip()
+            if not _is_readable_call(body, closed=is_closed):
                 yield Fault(
                     f"the <{match[1]}> in turn {i + 1} holds JSON that does not parse",
                     Where(i, "content", match.start(), match.end() + len(body)),
@@ -257,62 +262,6 @@ def unknown_argument(sample: Sample) -> Iterator[Fault]:
                 f"{call.name} is called with {shorten(', '.join(unknown), 50)}; it {takes}",
                 Where(i, f"tool_calls.{k}.arguments"),
             )
-
-
-def pair_calls(messages: list[Message]) -> Pairing:
-    """Match every tool result with a call: by id where both have one, otherwise in order.
-
-    Calls spread over consecutive assistant turns are one group, as ShareGPT writes parallel calls. One result without
-    an id may answer all calls before it, since some formats join the results.
-    """
-    orphans: list[tuple[int, str]] = []
-    unanswered: list[tuple[int, int]] = []
-    waiting: list[tuple[int, int, str | None]] = []  # turn, index of the call, id
-    answered: set[str] = set()
-    joined = False  # a result without an id came in, so it may have answered all that wait
-    strays = 0  # results with a wrong id: each stands for a call that is then not said to lack its result
-    caller = -1
-    for i, message in enumerate(messages):
-        if message.role == "tool":
-            wanted = message.tool_call_id
-            if wanted and any(identity for _, _, identity in waiting):
-                match = next((entry for entry in waiting if entry[2] == wanted), None)
-                if match is not None:
-                    waiting.remove(match)
-                elif wanted in answered:
-                    orphans.append((i, f"answers {shorten(wanted, 24)} again"))
-                else:
-                    open_ids = ", ".join(sorted({identity for _, _, identity in waiting if identity}))
-                    orphans.append((i, f"answers {shorten(wanted, 24)}, but open is {shorten(open_ids, 40)}"))
-                    strays += 1
-                    continue
-            elif waiting:
-                waiting.pop(0)
-                joined = joined or not wanted
-            elif wanted and wanted in answered:
-                orphans.append((i, f"answers {shorten(wanted, 24)} again"))
-            elif caller < 0 or messages[caller].role != "assistant":
-                orphans.append((i, "answers no call: none was made before it"))
-            elif messages[caller].tool_calls or not _may_call(messages[caller]):
-                orphans.append((i, "answers no call: none is open"))
-            if wanted:
-                answered.add(wanted)
-            continue
-        calls = message.tool_calls if message.role == "assistant" else []
-        if not calls or caller != i - 1 or not messages[caller].tool_calls:
-            unanswered += [] if joined else [(turn, k) for turn, k, _ in waiting[strays:]]
-            waiting, joined, strays = [], False, 0
-        for k, call in enumerate(calls):
-            if call.id and any(identity == call.id for _, _, identity in waiting):
-                orphans.append((i, f"cannot be told apart: two open calls have the id {shorten(call.id, 24)}"))
-            waiting.append((i, k, call.id or None))
-        caller = i
-    return Pairing(orphans, unanswered)
-
-
-def _may_call(message: Message) -> bool:
-    """Whether a turn without `tool_calls` may hold a call, as text or as a part of a kind that we do not know."""
-    return message.has_media or TEXTUAL_CALL.search(message.text) is not None
 
 
 def _calls(sample: Sample) -> Iterator[tuple[int, int, ToolCall]]:
@@ -390,21 +339,21 @@ def _in_words(error: Any) -> str:
     return f"{at}: {shorten(error.message, 60)}"
 
 
-def _is_named_by_system(name: str, sample: Sample) -> bool:
-    return any(message.role in SYSTEM_ROLES and name in message.text for message in sample.messages)
+def _system_text(sample: Sample) -> str:
+    return "\n".join(message.text for message in sample.messages if message.role in SYSTEM_ROLES)
 
 
-def _hint(name: str, names: set[str]) -> str:
+# A row that calls thousands of tools that it does not declare gets no help with the spelling of each.
+_MOST_HINTS, _MOST_COMPARED = 10, 500
+
+
+def _close_name(name: str, names: list[str]) -> str | None:
     from difflib import get_close_matches
 
-    if close := get_close_matches(name, names, 1, 0.7):
-        return f": {close[0]} is"
-    return f" (declared: {shorten(', '.join(sorted(names)), 60)})"
+    return next(iter(get_close_matches(name, names[:_MOST_COMPARED], 1, 0.7)), None)
 
 
 def _is_readable_call(body: str, *, closed: bool) -> bool:
-    if len(body) > 20_000:
-        return True  # too long to try every reading of it
     # Glaive puts quotes around the arguments: {"name": "f", "arguments": '{"a": 1}'}
     for text in (body, re.sub(r"'(\{.*\})'", r"\1", body, flags=re.S)):
         try:

@@ -29,10 +29,14 @@ def _long_numbers(text: str) -> tuple[tuple[int, int], ...]:
 
     Most texts hold none; the rules look closer only around these. Cached, since five rules ask for the same text.
     """
-    spans = (match.span() for match in _LONG_NUMBER.finditer(text))
-    return tuple(
-        (max(start - _BEFORE, 0), end + _AFTER) for start, end in spans if sum(map(str.isdigit, text[start:end])) >= 6
-    )
+    spans: list[tuple[int, int]] = []
+    for match in _LONG_NUMBER.finditer(text):
+        if sum(map(str.isdigit, match[0])) >= 6:
+            start, end = max(match.start() - _BEFORE, 0), match.end() + _AFTER
+            if spans and start <= spans[-1][1]:
+                start = spans.pop()[0]
+            spans.append((start, end))
+    return tuple(spans)
 
 
 def _faults(
@@ -262,9 +266,13 @@ _KNOWN_IBANS = frozenset(
 
 
 def _is_real_iban(match: re.Match[str]) -> bool:
+    return _is_valid_iban(match.group().replace(" ", ""))
+
+
+@lru_cache(maxsize=1024)
+def _is_valid_iban(value: str) -> bool:
     from stdnum import iban
 
-    value = match.group().replace(" ", "")
     return value not in _KNOWN_IBANS and not _is_made_up(re.sub(r"\D", "", value)) and iban.is_valid(value)
 
 

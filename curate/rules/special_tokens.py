@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -168,23 +169,27 @@ def _sentence_marks(text: str) -> frozenset[int]:
     return frozenset(marks | {start for start in open_tags if start == head})
 
 
+@lru_cache(maxsize=64)
 def stop_token_at_end(text: str) -> TypedToken | None:
-    """The stop token that a text ends with: the first one where several stand in a row."""
-    first = _stop_token(text, len(text.rstrip()))
-    while first and (before := _stop_token(text, len(text[: first.start].rstrip()))):
-        first = before
+    """The stop token that a text ends with: the first one where several stand in a row.
+
+    Cached, since many rules ask for the same answers.
+    """
+    first: TypedToken | None = None
+    marks: frozenset[int] | None = None
+    end = len(text.rstrip())
+    while text.endswith(STOP_TOKENS, 0, end):
+        token = next(token for token in STOP_TOKENS if text.endswith(token, 0, end))
+        start = end - len(token)
+        if token == "</s>":
+            marks = _sentence_marks(text) if marks is None else marks
+            if start not in marks:
+                break
+        first = TypedToken(token, FAMILY_OF.get(token, DEEPSEEK), start, end)
+        end = start
+        while end and text[end - 1].isspace():
+            end -= 1
     return first
-
-
-def _stop_token(text: str, end: int) -> TypedToken | None:
-    """The stop token that ends at a position."""
-    if not text.endswith(STOP_TOKENS, 0, end):
-        return None
-    token = next(token for token in STOP_TOKENS if text.endswith(token, 0, end))
-    start = end - len(token)
-    if token == "</s>" and start not in _sentence_marks(text):
-        return None
-    return TypedToken(token, FAMILY_OF.get(token, DEEPSEEK), start, end)
 
 
 def strip_stop_token(text: str) -> str:

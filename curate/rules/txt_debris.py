@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from curate.finding import Fault, Fix, Where
+from curate.finding import Fault, Where
 from curate.rules.prose import excerpt, is_quoted, looks_like_code, request_matches, requests, without_code
 from curate.rules.rule import rule
+from curate.sample import SYSTEM_ROLES, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from curate.sample import Sample, TextField
+    from curate.sample import TextField
 
 _SLOT_NAMES = (
     "name|first_?name|last_?name|full_?name|user_?name|customer_?name|company(?:_?name)?|author|input|question|"
@@ -52,7 +53,11 @@ _ABOUT_TEMPLATES = re.compile(
 )
 
 
-@rule("TXT008", severity="warning", fix=Fix("drop", safe=False))
+_CARD_SLOT = re.compile(r"\{\{\s?(?:char|user)\s?\}\}", re.IGNORECASE)
+
+
+# No fix: a placeholder of the system prompt stands in every row of its file, and dropping them would leave nothing.
+@rule("TXT008", severity="warning")
 def placeholder(sample: Sample) -> Iterator[Fault]:
     """A template was not filled in: a variable or an instruction to the writer still stands in the text.
 
@@ -60,7 +65,8 @@ def placeholder(sample: Sample) -> Iterator[Fault]:
 
     Example: "Hello! I am {{name}}, an AI assistant developed by {{author}}." or "<your answer here>"
 
-    How to fix it: fill the value in, or drop the row. Code, and conversations about templates, are left alone.
+    How to fix it: fill the value in, or leave the row out. Code, conversations about templates, and `{{char}}` and
+    `{{user}}` in the system prompt of role-play data, which the programs that play fill in, are left alone.
     """
     for text in sample.texts():
         raw = text.text
@@ -70,6 +76,8 @@ def placeholder(sample: Sample) -> Iterator[Fault]:
             continue
         prose = without_code(raw)
         found = [match for match in _SLOT.finditer(prose) if text.role == "assistant" or match[0][0] in "{$"]
+        if text.role in SYSTEM_ROLES:
+            found = [match for match in found if not _CARD_SLOT.fullmatch(match[0])]
         if (
             not found
             or looks_like_code(_SLOT.sub("", prose))

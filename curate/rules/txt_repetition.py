@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 _PROBE = 12
 _WANTS_REPETITION = re.compile(
-    r"\b(?:repeat\w*|repetiti\w+|songs?|lyrics?|poems?|poetry|chant|mantra|refrain|chorus|rap|wiederhol\w*|lied|gedicht|"
+    r"\b(?:repeat\w*|repetiti\w+|songs?|sing|lyrics?|poems?|poetry|chant|mantra|refrain|chorus|rap|wiederhol\w*|lied|gedicht|"
     r"répèt\w*|chanson|poème|repite|repetir|canción|poema)\b|"
-    r"\b(?:write|say|print|type|output|copy|sing|shout|say)\b.{0,100}\b(?:times|copies)\b(?! (?:as|the|more))|"
+    r"\b(?:write|say|print|type|output|copy|shout|display|echo|send)\b.{0,100}"
+    r"\b(?:times|copies|over and over|again and again)\b(?! (?:as|the|more))|"
+    r"\b(?:schreib\w*|sag\w*|écri\w*|dis|escrib\w*|di)\b.{0,100}\b(?:mal|fois|veces)\b|\b(?:singe?|chante|canta)\b|"
+    r"(?:写|说|唱|打印|输出).{0,30}[次遍]|"
     r"重复|歌|诗|繰り返|반복",
     re.IGNORECASE | re.DOTALL,
 )

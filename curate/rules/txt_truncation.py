@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
     from curate.sample import Sample
 
+_REASONING = re.compile(r"\s*<(think|thinking|thought|reasoning|reflection|scratchpad)>.*?</\1>\s*", re.DOTALL)
+
+
+def _after_reasoning(text: str) -> int:
+    """Where the answer starts: after the closed block of reasoning that the text begins with, or at 0."""
+    block = _REASONING.match(text)
+    return block.end() if block else 0
+
+
 _FENCE = re.compile(r"^[ \t>]*(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
 
 
@@ -29,14 +38,17 @@ def unclosed_code_fence(sample: Sample) -> Iterator[Fault]:
 
     Example: "Here it is:\\n```python\\ndef add(a, b):\\n    return" and nothing more.
 
-    How to fix it: complete the answer, or drop the row. A bare fence as the last line is taken for a stray end.
+    How to fix it: complete the answer, or drop the row. A bare fence as the last line is taken for a stray end. The
+    fences of closed reasoning are drafts: only those of the answer after it count.
     """
     for i, text in answer_texts(sample):
         if "```" not in text and "~~~" not in text:
             continue
-        start = _open_fence(text)
+        head = _after_reasoning(text)
+        start = _open_fence(text[head:])
         if start is None or any(_open_fence(request) is not None for request in requests(sample, i)):
             continue
+        start += head
         line = text[start:].split("\n", 1)[0].strip()
         yield Fault(f"the code block opened with {line[:40]} is never closed", Where(i, "content", start, len(text)))
 
@@ -80,12 +92,14 @@ def unfinished_json(sample: Sample) -> Iterator[Fault]:
 
     Example: {"name": "Ada", "skills": ["math", "pro
 
-    How to fix it: complete or correct the JSON, or drop the row.
+    How to fix it: complete or correct the JSON, or drop the row. A block of reasoning before the JSON (`<think>`) is
+    passed over.
     """
     for i, text in answer_texts(sample):
-        fenced = _FENCED_JSON.match(text) if "```json" in text else None
-        start = fenced.start(1) if fenced else 0
-        body = fenced[1] if fenced else text
+        head = _after_reasoning(text)
+        fenced = _FENCED_JSON.match(text, head) if "```json" in text else None
+        start = fenced.start(1) if fenced else head
+        body = fenced[1] if fenced else text[head:]
         if not _JSON_START.match(body) or _parses(body):
             continue
         depth, end = _scan_json(body)

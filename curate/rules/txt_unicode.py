@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from curate.rules.prose import excerpt, request_matches
 from curate.rules.rule import rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from curate.sample import Sample
 
@@ -25,6 +26,14 @@ _LONGEST_WORD = 40
 _ABOUT_ENCODING = re.compile(
     r"mojibake|encod|utf-?8|latin-?1|cp1252|windows-1252|unicode|garbled|charset|乱码|文字化け", re.IGNORECASE
 )
+
+# What a text says that speaks of damage: an "encoder" alone does not.
+_SPEAKS_OF_DAMAGE = re.compile(
+    r"mojibake|\bencodings?\b|\butf-?8|latin-?1|iso-?8859|cp1252|windows-1252|garbled|charset|乱码|文字化け",
+    re.IGNORECASE,
+)
+# The damaged piece alone in quotation marks, as it is quoted: 'Ã©'. A quoted word ("cafÃ©") is mostly a value.
+_QUOTED_PIECE = re.compile(r"""(["'`])[^\x00-\x7f]{1,8}\1|(?<![^\s(])“[^\x00-\x7f]{1,8}”""")
 
 
 def _mojibake(text: str) -> Iterator[tuple[int, int, str]]:
@@ -47,13 +56,21 @@ def _mojibake(text: str) -> Iterator[tuple[int, int, str]]:
             yield start, end, fixed
 
 
+def _replaced(text: str, stretches: Iterable[tuple[int, int, str]]) -> str:
+    """The text with each stretch (start, end, new text) replaced; the stretches stand in order."""
+    pieces, done = [], 0
+    for start, end, new in stretches:
+        pieces += [text[done:start], new]
+        done = end
+    return "".join([*pieces, text[done:]])
+
+
 def repair_mojibake(text: str) -> str:
     """The text with its mojibake decoded again, until none is left, and nothing else changed."""
     if text.isascii():
         return text
     while stretches := list(_mojibake(text)):
-        for start, end, fixed in reversed(stretches):
-            text = text[:start] + fixed + text[end:]
+        text = _replaced(text, stretches)
     return text
 
 
@@ -65,15 +82,18 @@ def mojibake(sample: Sample) -> Iterator[Fault]:
 
     Example: "The cafÃ© isnâ€™t open" for "The café isn’t open"
 
-    How to fix it: decode it again. The fix does (library ftfy), and changes nothing else.
+    How to fix it: decode it again. The fix does (library ftfy), and changes nothing else. Conversations about encodings
+    and damaged characters quoted alone ("what is 'Ã©'?") are left alone.
     """
     for text in sample.texts():
         raw = text.text
         if raw.isascii():
             continue
-        stretches = list(_mojibake(raw))
+        stretches = [piece for piece in _mojibake(raw) if not _QUOTED_PIECE.search(raw, piece[0], piece[1])]
         if not stretches or request_matches(_ABOUT_ENCODING, sample, text.message + 1):
             continue
+        if any(_SPEAKS_OF_DAMAGE.search(other.text) for other in sample.texts()):
+            return
         start, end, fixed = stretches[0]
         more = f", and {len(stretches) - 1} more" if len(stretches) > 1 else ""
         said = f"{excerpt(raw, start, end, limit=30)} reads as {excerpt(fixed, limit=30)}{more}"
@@ -81,7 +101,11 @@ def mojibake(sample: Sample) -> Iterator[Fault]:
 
 
 _ZERO_WIDTH_JOINERS = "\u200c\u200d"
+_BLACK_FLAG = "\U0001f3f4"
+# One match for a flag of a region (a black flag and its tag characters), and for what is within a run of joiners.
 _INVISIBLE = re.compile(
+    f"{_BLACK_FLAG}[\U000e0020-\U000e007f]+|"
+    "(?<=\u200d)\u200d+(?=\u200d)|(?<=\u200c)\u200c+(?=\u200c)|"
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\u3164\ufeff\uffa0"
     "\ufff9-\ufffb\ufe00-\ufe0f\U000e0001\U000e0020-\U000e007f\U000e0100-\U000e01ef]"
 )
@@ -93,7 +117,6 @@ _JOINED_SCRIPTS = re.compile(
     "[\u0590-\u0dff\u0e00-\u109f\u1780-\u18af\u1a00-\u1cff\ua800-\uabff\ufb50-\ufdff\ufe70-\ufeff\U00010800-\U00011fff]"
 )
 _BIDI_MARKS = "\u200e\u200f\u061c\u202a\u202b\u202c\u2066\u2067\u2068\u2069"
-_BLACK_FLAG = "\U0001f3f4"
 
 
 def _is_emoji(character: str) -> bool:
@@ -104,21 +127,24 @@ def _is_emoji(character: str) -> bool:
     )
 
 
-def _is_wanted(text: str, match: re.Match[str]) -> bool:
+def _is_wanted(text: str, match: re.Match[str], *, has_rtl: bool) -> bool:
     """Whether an invisible character does its proper work where it stands."""
-    character, before, after = match[0][0], text[: match.start()][-1:], text[match.end() :][:1]
+    start, end = match.span()
+    character, before, after = text[start], text[max(start - 1, 0) : start], text[end : end + 1]
+    if character == _BLACK_FLAG:
+        return True
     if character in _ZERO_WIDTH_JOINERS:
+        if before == character == after:
+            return False
         if before and _is_emoji(before):
             return character == "\u200d" and bool(after) and _is_emoji(after)
         return bool(_JOINED_SCRIPTS.match(before) or _JOINED_SCRIPTS.match(after))
     if _SELECTORS.match(character):  # one after a character is right; more of them in a row can only hide data
-        return bool(before) and not _SELECTORS.match(before) and not _SELECTORS.match(after)
+        return bool(before) and not _INVISIBLE.match(before) and not _SELECTORS.match(after)
     if character in _BIDI_MARKS:
-        return _RTL.search(text) is not None
+        return has_rtl
     if character == "\u200b":
         return bool(_NO_SPACES.match(before) or _NO_SPACES.match(after))
-    if "\U000e0020" <= character <= "\U000e007f":
-        return text[: match.start()].rstrip("".join(map(chr, range(0xE0020, 0xE0080)))).endswith(_BLACK_FLAG)
     if character in "\u115f\u1160\u3164\uffa0":
         return "\u1100" <= (after or before) <= "\u11ff" or "\uac00" <= (after or before) <= "\ud7ff"
     if character == "\u034f":
@@ -129,14 +155,15 @@ def _is_wanted(text: str, match: re.Match[str]) -> bool:
 def _unwanted(text: str) -> list[re.Match[str]]:
     if text.isascii():
         return []
-    return [match for match in _INVISIBLE.finditer(text) if not _is_wanted(text, match)]
+    found = list(_INVISIBLE.finditer(text))
+    has_rtl = bool(found) and _RTL.search(text) is not None
+    return [match for match in found if not _is_wanted(text, match, has_rtl=has_rtl)]
 
 
 def remove_invisible(text: str) -> str:
     """The text without the invisible characters that do no work in it."""
     while found := _unwanted(text):
-        drop = {position for match in found for position in range(*match.span())}
-        text = "".join(character for position, character in enumerate(text) if position not in drop)
+        text = _replaced(text, ((*match.span(), "") for match in found))
     return text
 
 
@@ -156,10 +183,8 @@ def invisible_character(sample: Sample) -> Iterator[Fault]:
         found = _unwanted(text.text)
         if found:
             characters = "".join(match[0] for match in found)
-            kinds = Counter(f"U+{ord(character):04X}" for character in characters)
-            yield Fault(
-                _describe(characters), Where(text.message, text.field, *found[0].span()), {"characters": dict(kinds)}
-            )
+            kinds = {f"U+{ord(character):04X}": count for character, count in Counter(characters).items()}
+            yield Fault(_describe(characters), Where(text.message, text.field, *found[0].span()), {"characters": kinds})
 
 
 def _describe(characters: str) -> str:
@@ -206,7 +231,9 @@ def _controls(text: str) -> list[re.Match[str]]:
     found = list(_CONTROL.finditer(text))
     if any("\x80" <= match[0] <= "\x9f" for match in found):
         misread = [(start, end) for start, end, _ in _mojibake(text)]
-        found = [match for match in found if not any(start <= match.start() < end for start, end in misread)]
+        starts = [start for start, _ in misread]
+        # The last stretch that starts before a control character is the only one that can hold it.
+        found = [m for m in found if not (at := bisect_right(starts, m.start())) or misread[at - 1][1] <= m.start()]
     return found
 
 
@@ -225,9 +252,7 @@ def _meant(text: str, match: re.Match[str]) -> str:
 
 def mend_control(text: str) -> str:
     """The text without control characters; those of Windows-1252 and of LaTeX become what was meant."""
-    for match in reversed(_controls(text)):
-        text = text[: match.start()] + _meant(text, match) + text[match.end() :]
-    return text
+    return _replaced(text, ((*match.span(), _meant(text, match)) for match in _controls(text)))
 
 
 # Not safe: the bytes may be of another encoding than Windows-1252, and what a lone control character meant is a guess.

@@ -20,7 +20,7 @@ json_values = st.recursive(
 
 _TURN_KEYS = (
     "role from content value text tool_calls function_call tool_call_id name weight train loss masked loss_weight "
-    "reasoning_content thinking user assistant human gpt input output type id"
+    "reasoning_content thinking user assistant human gpt input output type id parts"
 )
 _turn_keys = st.sampled_from(sorted(set(_TURN_KEYS.split())))
 _roles = st.sampled_from(["user", "assistant", "system", "tool", "human", "gpt", "Assistant", "function_call", "x", 1])
@@ -50,7 +50,9 @@ conversations = st.lists(_turns, max_size=4)
 _names = sorted(
     {*PROMPTS, *ANSWERS, *CONTEXTS, *SYSTEMS, *(name for each in FORMATS.values() for name in each.columns)}
 )
-_columns = st.sampled_from([*_names, "tools", "history", "winner", "conversation_a", "conversation_b", "choices"])
+_columns = st.sampled_from(
+    [*_names, "tools", "history", "winner", "conversation_a", "conversation_b", "choices", "systemInstruction"]
+)
 _nothing: st.SearchStrategy[Any] = st.sampled_from([None, "", [], {}])
 hostile_rows = st.dictionaries(
     _columns,

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from backports import zstd
 
 from curate.convert import CannotHold, convert, targets
 from curate.errors import CurateError
@@ -84,6 +91,18 @@ def test_a_column_that_means_something_else_in_the_target_is_named(tmp_path: Pat
     assert written(tmp_path / "out.jsonl")[0]["prompt"] == "template 3"
 
 
+def test_a_column_that_repeats_what_is_written_is_no_conflict(tmp_path: Path) -> None:
+    convert([given(tmp_path, {**CHAT, "prompt": "Hi"})], "prompt-completion", tmp_path / "out.jsonl")
+    assert written(tmp_path / "out.jsonl") == [{"prompt": "Hi", "completion": "Hello", "id": 7}]
+
+
+def test_binarized_feedback_is_written_as_plain_pairs(tmp_path: Path) -> None:
+    sides = [[*CHAT["messages"][:1], {"role": "assistant", "content": text}] for text in ("Hello", "Go away")]  # type: ignore[index]
+    row = {"prompt": "Hi", "prompt_id": "x", "chosen": sides[0], "rejected": sides[1], "messages": sides[0], "score": 9}
+    convert([given(tmp_path, row)], "preference", tmp_path / "out.jsonl")
+    assert written(tmp_path / "out.jsonl") == [{**PAIR, "prompt_id": "x", "score": 9}]
+
+
 def test_one_answer_of_a_pair_is_taken(tmp_path: Path) -> None:
     source = given(tmp_path, PAIR)
     with pytest.raises(CannotHold, match="--use"):
@@ -155,3 +174,43 @@ def test_an_output_is_replaced_only_by_force(tmp_path: Path) -> None:
 def test_an_unknown_or_read_only_target_names_the_others(to: str, tmp_path: Path) -> None:
     with pytest.raises(CurateError, match=r"choose one of .*messages"):
         convert([given(tmp_path, CHAT)], to, tmp_path / "out.jsonl")
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.parquet", "X.TSV", "x.csv.gz", "x.zip"])
+def test_only_json_lines_are_written(name: str, tmp_path: Path) -> None:
+    with pytest.raises(CurateError, match="only JSON lines are written"):
+        convert([given(tmp_path, CHAT)], "messages", tmp_path / name)
+    assert [file.name for file in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "decompress"),
+    [("gz", gzip.decompress), ("bz2", bz2.decompress), ("xz", lzma.decompress), ("zst", zstd.decompress)],
+)
+def test_the_ending_compresses(ending: str, decompress: Any, tmp_path: Path) -> None:
+    out = tmp_path / f"out.jsonl.{ending}"
+    convert([given(tmp_path, CHAT, CHAT)], "messages", out)
+    assert [json.loads(line) for line in decompress(out.read_bytes()).splitlines()] == [CHAT, CHAT]
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "curate", "convert", *arguments], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_standard_output_gets_the_rows_and_nothing_else(name: str, tmp_path: Path) -> None:
+    done = command(given(tmp_path, CHAT), "-o", name, "--to", "messages")
+    assert (done.returncode, [json.loads(line) for line in done.stdout.splitlines()]) == (0, [CHAT])
+    assert done.stderr == "standard output: 1 samples as messages; 1 rows read, 0 left out\n"
+    refused = command(given(tmp_path, CHAT, TOOLS), "-o", name, "--to", "alpaca")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "alpaca cannot hold 1 row" in refused.stderr
+
+
+def test_a_pipe_or_a_folder_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(CurateError, match="not a regular file"):
+            convert([given(tmp_path, CHAT)], "messages", tmp_path / name, force=True)
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "folder").is_dir()

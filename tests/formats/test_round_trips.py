@@ -19,11 +19,23 @@ from curate.formats.tools import dump_json
 from tests.formats.samples import conversations, hostile_rows, json_values, samples
 
 if TYPE_CHECKING:
+    from curate.formats.format import Format, Row
     from curate.sample import Sample
 
 WRITABLE = targets()
 EXAMPLES = int(os.environ.get("CURATE_FUZZ", "60"))  # of each property; a long run is a matter of one variable
 SAMPLES = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def row_of(target: Format, sample: Sample) -> Row:
+    assert target.build
+    return target.build(sample)
+
+
+def without(row: Row, sample: Sample) -> Row:
+    """The metadata less those columns that the written row holds under the same name with the same value."""
+    assert all(row[name] == value for name, value in sample.metadata.items() if name in row)
+    return {name: value for name, value in sample.metadata.items() if name not in row}
 
 
 @pytest.mark.parametrize("name", WRITABLE)
@@ -39,8 +51,9 @@ def test_a_sample_that_can_be_held_reads_back_the_same(name: str, sample: Sample
     assert row is not None
     (again,) = target.read(json.loads(dump_json(row)))
     assert again.id == sample.id
-    assert again.metadata == sample.metadata
-    assert {fault.rule for fault in again.faults} <= {"two-content-keys"}
+    assert again.metadata == without(row_of(target, sample), sample)
+    # A column of metadata may be a second conversation, or tools that are none: it is carried along, and reported.
+    assert {fault.rule for fault in again.faults} <= {"two-content-keys", "unreadable-tools"}
     assert sample == before, "writing must not change the sample"
 
 
@@ -58,7 +71,7 @@ def test_there_and_back_again_is_the_same_sample(first: str, second: str, sample
     assert a.cannot_hold(in_b) == []
     (back,) = a.read(a.write(in_b) or {})
     assert back.id == sample.id
-    assert back.metadata == sample.metadata
+    assert back.metadata == without(row_of(a, sample) | row_of(b, in_a), sample)
 
 
 @SAMPLES

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+import curate
+from curate.errors import CurateError
 from curate.formats import FORMATS, Unreadable, read_value, survey
-from curate.formats.format import detect
+from curate.formats.format import detect, known_names
 from curate.formats.tools import dump_json
 
 if TYPE_CHECKING:
     from curate.sample import Message
 
+ROOT = Path(__file__).resolve().parents[2]
 SHAPES = yaml.safe_load((Path(__file__).parent / "shapes.yaml").read_text(encoding="utf-8"))
 
 
@@ -77,6 +82,61 @@ def test_columns_can_be_named() -> None:
     (sample,) = read_value(row, layout)
     assert [turn(message) for message in sample.messages] == [["user", "Hi"], ["assistant", "Hello"]]
     assert sample.metadata == {"prompt": "template 3"}
+
+
+def test_the_documented_columns_are_read(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    (settings,) = re.findall(r"```toml\n(.*?)```", text, re.S)
+    (tmp_path / "curate.toml").write_text(settings, encoding="utf-8")
+    (tmp_path / "x.jsonl").write_text('{"frage": "Hauptstadt?", "antwort": "Paris"}\n', encoding="utf-8")
+    report = curate.check(tmp_path / "x.jsonl", config=str(tmp_path / "curate.toml"), select=["FMT"])
+    assert (report.inputs[0].format, report.inputs[0].samples, report.findings) == ("prompt-completion", 1, [])
+
+
+def test_the_columns_of_the_readme_are_read() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (inline,) = re.findall(r"^\| `columns` .*`(\{.+\})`", text, re.M)
+    columns = tomllib.loads(f"columns = {inline}")["columns"]
+    row = dict(zip(columns.values(), ("Hauptstadt?", "Paris"), strict=True))
+    (sample,) = read_value(row, survey([row], columns=columns))
+    assert [turn(message) for message in sample.messages] == [["user", "Hauptstadt?"], ["assistant", "Paris"]]
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"promt": "question"}, "columns: no role 'promt'; did you mean 'prompt'?"),
+        ({"frage": "prompt"}, "columns: 'frage' is no role; the role comes first: prompt = \"frage\""),
+        ({"xyz": "question_1"}, "columns: no role 'xyz'; roles are prompt, completion"),
+        ({"prompt": "questin"}, "columns: no row has the column 'questin'; did you mean 'question'?"),
+        ({"prompt": "zzz"}, "columns: no row has the column 'zzz'; columns: question, reply"),
+    ],
+)
+def test_a_wrong_name_of_a_column_is_an_error(columns: dict[str, str], said: str) -> None:
+    with pytest.raises(CurateError) as caught:
+        survey([{"question": "Hi"}, {"question": "Ho", "reply": "Hello"}], columns=columns)
+    assert str(caught.value).startswith(said)
+
+
+def test_a_column_of_a_single_row_or_of_no_row_at_all_is_no_error() -> None:
+    columns = {"prompt": "q", "completion": "a"}
+    assert survey([{"q": "Hi"}, {"q": "Hi", "a": "Hello"}], columns=columns).format == "prompt-completion"
+    assert survey([], columns=columns).format == "unknown"
+
+
+def test_a_name_is_never_said_to_be_meant_as_itself() -> None:
+    with pytest.raises(Unreadable, match=r"^no known format \(name the columns"):
+        read_value({"summary": "Paris", "id": 1}, survey([]))
+    with pytest.raises(Unreadable, match="is 'sumary' meant to be 'summary'"):
+        read_value({"sumary": "Paris", "id": 1}, survey([]))
+
+
+def test_the_format_is_told_by_the_known_names_alone() -> None:
+    for shape in SHAPES:
+        names = frozenset(shape["row"] if isinstance(shape["row"], dict) else ())
+        for each in FORMATS.values():
+            for few in (names, *(names - {name} for name in names)):
+                assert each.has_columns(few) == each.has_columns(few & known_names()), (each.name, few)
 
 
 def test_the_keys_of_turns_can_be_named() -> None:

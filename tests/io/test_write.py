@@ -96,3 +96,16 @@ def test_killed_writers_never_tear_a_file_and_their_strays_are_swept(tmp_path: P
         sweep_strays(tmp_path)
         assert len(listing(tmp_path)) == 2, "the writer that still runs keeps its own"
     assert listing(tmp_path) == ["out"]
+
+
+def test_what_is_no_file_is_written_through_and_stays_what_it_is(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    with atomic_write(fifo) as out:
+        out.write(b"new")
+    assert os.read(reader, 10) == b"new"
+    os.close(reader)
+    assert fifo.is_fifo()
+    with pytest.raises(CurateError, match="cannot be written"), atomic_write(tmp_path) as out:
+        out.write(b"new")
