@@ -42,7 +42,7 @@ def examine(rows: Sequence[RawRow], path: str, layout: Layout, plan: Plan) -> Ex
     """Read a batch of rows and run every sample rule and measure of the plan over its samples."""
     out = Examined()
     by_name = plan.by_name()
-    sample_rules = plan.sample_rules
+    checks = [(rule.check, rule) for rule in plan.sample_rules if rule.check]
     measures = plan.measures
     for row in rows:
         faults: list[Fault] = []
@@ -59,8 +59,12 @@ def examine(rows: Sequence[RawRow], path: str, layout: Layout, plan: Plan) -> Ex
             out.formats[sample.format] += 1
             if sample.faults:
                 out.findings += promoted(sample.faults, place, by_name)
-            for rule in sample_rules:
-                _run(rule, sample, place, out)
+            for check, rule in checks:
+                try:
+                    for fault in check(sample):
+                        out.findings.append(found(rule, fault, place))
+                except CRASHES as error:
+                    out.internal_errors.append(InternalError(rule.code, place, described(error)))
             for measure, codes in measures.items():
                 _take(measure, codes, sample, place, out)
     return out
@@ -97,6 +101,8 @@ def promoted(faults: Iterable[Fault], place: Place, by_name: dict[str, Rule]) ->
 
 
 def found(rule: Rule, fault: Fault, place: Place) -> Finding:
+    if not isinstance(fault, Fault):
+        raise TypeError(f"{rule.code} must yield curate.Fault, not {type(fault).__name__}")
     return Finding(
         rule.code,
         rule.name,
@@ -107,17 +113,6 @@ def found(rule: Rule, fault: Fault, place: Place) -> Finding:
         evidence=fault.evidence or {},
         fix=rule.fix,
     )
-
-
-def _run(rule: Rule, sample: Sample, place: Place, out: Examined) -> None:
-    assert rule.check is not None
-    try:
-        for fault in rule.check(sample):
-            if not isinstance(fault, Fault):
-                raise TypeError(f"{rule.code} must yield curate.Fault, not {type(fault).__name__}")
-            out.findings.append(found(rule, fault, place))
-    except CRASHES as error:
-        out.internal_errors.append(InternalError(rule.code, place, described(error)))
 
 
 def _take(measure: Measure, codes: Sequence[str], sample: Sample, place: Place, out: Examined) -> None:
