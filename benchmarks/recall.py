@@ -96,12 +96,32 @@ def plant_in_samples(
     return len(lines) // 2, sum(line % 2 == 0 for line in found)
 
 
+def spellings(line: bytes, sample: Sample) -> Iterator[bytes]:
+    """A row as it stands in the file, and the same sample in formats that can carry other faults."""
+    yield line
+    yield from map(as_row, variants(sample))
+    answered = sample.messages[-1].role == "assistant"
+    if answered and sample.rejected is None:
+        yield as_row(replace(sample, label=True))
+        for name in ("prompt-completion", "alpaca"):
+            if not FORMATS[name].cannot_hold(sample):
+                yield orjson.dumps(FORMATS[name].write(sample))
+
+
 def plant_in_bytes(
-    code: str, mutate: Callable[..., bytes | None], lines: list[bytes], rng: random.Random, rows: int
+    code: str,
+    mutate: Callable[..., bytes | None],
+    rows: list[tuple[bytes, Sample]],
+    rng: random.Random,
 ) -> Planted:
-    mutants = [mutant for line in lines if (mutant := mutate(rng, line)) is not None][:rows]
-    found = sum(bool(any(flagged_lines(code, [lines[0], mutant, lines[-1]]))) for mutant in mutants)
-    return len(mutants), found
+    planted = found = 0
+    for line, sample in rows:
+        pairs = ((whole, mutate(rng, whole)) for whole in spellings(line, sample))
+        pair = next(((whole, mutant) for whole, mutant in pairs if mutant is not None), None)
+        if pair:
+            planted += 1
+            found += any(flagged_lines(code, [pair[0], pair[1], pair[0]]))
+    return planted, found
 
 
 def plant_in_file(
@@ -127,19 +147,17 @@ def measure(files: list[str], rows: int, seed: int, selected: str) -> dict[str, 
     table: dict[str, dict[str, Planted]] = {}
     for file in files:
         samples = list(curate.read(file))
+        lines = [orjson.dumps(orjson.loads(row.data)) for row in find_inputs([file])[0].rows()][: min(rows, 20)]
+        pairs = list(zip(lines, samples, strict=False))
         random.Random(seed).shuffle(samples)
         samples = samples[: 12 * rows]
-        lines = [
-            orjson.dumps(orjson.loads(row.data))
-            for row, _ in zip(find_inputs([file])[0].rows(), range(rows), strict=False)
-        ]
         rng = random.Random(seed)
         for code, mutate in registers("SAMPLE_MUTATORS").items():
             if code.startswith(selected):
                 table.setdefault(code, {})[file] = plant_in_samples(code, mutate, samples, rng, rows)
         for code, mutate in registers("BYTE_MUTATORS").items():
             if code.startswith(selected):
-                table.setdefault(code, {})[file] = plant_in_bytes(code, mutate, lines, rng, min(rows, 20))
+                table.setdefault(code, {})[file] = plant_in_bytes(code, mutate, pairs, rng)
         for code, mutate in registers("FILE_MUTATORS").items():
             if code.startswith(selected):
                 table.setdefault(code, {})[file] = plant_in_file(code, mutate, lines, rng)

@@ -45,9 +45,16 @@ def requests(sample: Sample, message: int) -> Iterator[str]:
     return (turn.text for turn in sample.messages[:message] if turn.role != "assistant")
 
 
-def request_matches(pattern: re.Pattern[str], sample: Sample, message: int) -> bool:
-    """Whether a pattern is found in anything that was asked before an answer."""
-    return any(pattern.search(text) for text in requests(sample, message))
+def request_matches(pattern: re.Pattern[str], sample: Sample, message: int, *, edges: int | None = None) -> bool:
+    """Whether a pattern is found in anything that was asked before an answer.
+
+    `edges`: only in that many characters at the beginning and the end of each text, where the task stands when a
+    long passage comes with it.
+    """
+    texts = requests(sample, message)
+    if edges is not None:
+        texts = (text if len(text) <= 2 * edges else f"{text[:edges]}\n{text[-edges:]}" for text in texts)
+    return any(pattern.search(text) for text in texts)
 
 
 _QUOTES = re.compile('"{2,}')  # a doubled escape of CSV is one mark

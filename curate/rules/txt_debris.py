@@ -124,6 +124,9 @@ _ASKS_FOR_GAP = re.compile(
 _OMITTED_HINTS = ("[", "rest of", "remain", "todo", "fixme", "existing", "your ", " here", "more ", "other ")
 
 
+_TASK = 150  # characters at either end of a request within which it says what to write
+
+
 @rule("TXT010", severity="info")
 def omitted_content(sample: Sample) -> Iterator[Fault]:
     """An answer leaves work to the reader: "rest of the code here", TODO, [Your Name].
@@ -139,7 +142,7 @@ def omitted_content(sample: Sample) -> Iterator[Fault]:
         lowered = answer.text.lower()
         if any(hint in lowered for hint in _OMITTED_HINTS) and (match := _OMITTED.search(answer.text)):
             is_slot = match[0].startswith("[")
-            if request_matches(_ASKS_FOR_LETTER if is_slot else _ASKS_FOR_GAP, sample, i):
+            if request_matches(_ASKS_FOR_LETTER if is_slot else _ASKS_FOR_GAP, sample, i, edges=_TASK):
                 continue
             if is_slot and is_quoted(answer.text, match.start()):
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import re
 from collections.abc import Callable
 
 from curate.sample import Message, Sample
@@ -248,6 +249,16 @@ def _in_prompt(pieces: tuple[str, ...]) -> Mutate:
     return mutate
 
 
+ASKS_FOR_GAPS = re.compile(r"e-?mail|letter|templat|form\b|message|report|profile|post\b|todo", re.IGNORECASE)
+
+
+def omitted(random: random.Random, sample: Sample) -> Sample | None:
+    """A gap at the end of an answer, where the request does not ask for what is to be filled in by hand."""
+    if any(ASKS_FOR_GAPS.search(message.text) for message in sample.messages if message.role != "assistant"):
+        return None
+    return _in_answer(lambda rng, text: text + rng.choice(OMITTED))(random, sample)
+
+
 SAMPLE_MUTATORS: dict[str, Mutate] = {
     "TXT001": _in_answer(open_fence),
     "TXT002": _in_answer(cut_json),
@@ -258,7 +269,7 @@ SAMPLE_MUTATORS: dict[str, Mutate] = {
     "TXT007": _in_answer(lambda random, text: f"{random.choice(IDENTITIES)} {text}"),
     "TXT008": _in_answer(lambda random, text: random.choice(SLOTS) + text),
     "TXT009": _in_any_text(lambda random, text: _insert(random, text, random.choice(DEBRIS))),
-    "TXT010": _in_answer(lambda random, text: text + random.choice(OMITTED)),
+    "TXT010": omitted,
     "TXT011": _in_any_text(misread),
     "TXT012": _in_any_text(lambda random, text: _insert(random, text, random.choice(INVISIBLE))),
     "TXT013": _in_any_text(lambda random, text: _insert(random, text, random.choice(CONTROL))),
