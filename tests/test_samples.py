@@ -43,6 +43,16 @@ def test_the_support_desk_is_what_its_generator_writes() -> None:
     assert [(SAMPLES / name).read_bytes() for name in ("support.jsonl", "support.defects.json")] == before
 
 
+def test_the_prepared_decisions_are_about_rows_that_are_there_and_findings_that_they_have() -> None:
+    codes: dict[str, set[str]] = defaultdict(set)
+    for finding in curate.check(SAMPLES / "support.jsonl").findings:
+        codes[str(finding.place.sample_id)].add(finding.code)
+    decisions = [json.loads(line) for line in (SAMPLES / "support.decisions.jsonl").read_bytes().splitlines()]
+    assert {decision["action"] for decision in decisions} == {"keep", "drop"}
+    for decision in decisions:
+        assert set(decision["codes"]) == codes[decision["sample_id"]]
+
+
 def described() -> list[tuple[str, dict[str, list[int]]]]:
     """The table of samples/README.md: each small file with the codes and lines that it says are wrong."""
     rows = re.findall(r"^\| \[?`?([\w.]+)`?\]?(?:\([^)]*\))? \|[^|]*\|[^|]*\| (.*) \|$", readme(), re.MULTILINE)
@@ -71,5 +81,6 @@ def test_a_small_sample_has_the_faults_that_the_readme_names(name: str, faults: 
 
 
 def test_every_sample_has_its_line_in_the_readme() -> None:
-    data = {file.name for file in SAMPLES.iterdir() if file.is_file()} - {"README.md", "support.defects.json"}
+    beside = {"README.md", "support.defects.json", "support.decisions.jsonl"}
+    data = {file.name for file in SAMPLES.iterdir() if file.is_file()} - beside
     assert data == {name for name, _ in described()} | {"support.jsonl"}

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from curate.config import Settings
+    from curate.config import Config, Settings
     from curate.io import Input
     from curate.pipeline import Progress
     from curate.report.report import Report
@@ -29,9 +29,10 @@ Examples:
   curate check data.jsonl --output-format json -o known.json     then, later:
   curate check data.jsonl --baseline known.json                  fail only on what is new
   zcat data.jsonl.gz | curate check -
+  curate check data.jsonl --run runs/data                        keep the findings: the start of a run
+  curate check runs/data                                         check the data of a run again
 """
 OUTPUT_FORMATS = ("text", "json", "jsonl", "sarif", "github", "junit", "html", "markdown")
-PARALLEL_FROM_BYTES = 4 << 20
 
 
 def comma_separated(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> list[str] | None:
@@ -42,7 +43,7 @@ def comma_separated(_ctx: click.Context, _param: click.Parameter, value: tuple[s
 
 
 @click.command(epilog=EPILOG)
-@click.argument("data", nargs=-1, required=True)
+@click.argument("data", metavar="DATA...|RUN", nargs=-1, required=True)
 @click.option(
     "--select", multiple=True, callback=comma_separated, help="Run only these rules: codes, prefixes or names."
 )
@@ -60,6 +61,8 @@ def comma_separated(_ctx: click.Context, _param: click.Parameter, value: tuple[s
 )
 @click.option("--config", metavar="FILE", help="Settings instead of the nearest curate.toml or [tool.curate].")
 @click.option("--show-config", is_flag=True, help="Print each setting and where it came from, and stop.")
+@click.option("--run", "run_folder", metavar="DIR", help="Keep the findings in this run folder.")
+@click.option("--force", is_flag=True, help="With a run: replace findings that were edited, too.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: all cores, 1 for small files]")
 def check(
     data: tuple[str, ...],
@@ -68,36 +71,74 @@ def check(
     show_config: bool,
     output_format: str,
     output: str | None,
+    run_folder: str | None,
+    force: bool,
     **flags: Any,
 ) -> int:
     """List every bad row of DATA with its line and its reason.
 
     DATA: JSONL, JSON, CSV, TSV or Parquet files (also .gz .bz2 .xz .zst), globs, folders, hf://dataset[:split], or -
     for standard input. The format of the rows is detected and said.
+
+    RUN: a folder that --run made: its data is checked again, with the same settings but for those given here.
     """
     from curate.config import resolve
+    from curate.run.data import is_run
 
-    settings = resolve({**flags, "format": data_format}, config)
+    flags["format"] = data_format
+    settings = resolve(flags, config)
     if show_config:
         print_config(settings)
         return 0
-
-    from curate.io import find_inputs
-    from curate.pipeline import run_check
-
     # A check makes millions of small objects and hardly a cycle: collecting as usual takes a tenth of its time.
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
-    inputs = find_inputs(data)
-    refuse_to_overwrite_input(output, inputs)
-    if settings.config.jobs is None:
-        large = sum(source.size for source in inputs) > PARALLEL_FROM_BYTES
-        settings.config.jobs = (os.cpu_count() or 1) if large else 1
-    with progress_on_stderr() as progress:
-        report = run_check(inputs, settings.config, progress)
+    if run_folder or is_run(data):
+        given = {key for key, source in settings.sources.items() if source == "flag" or (config and source == config)}
+        report = check_in_run(data, run_folder, settings.config, given, output, force)
+    else:
+        report = check_alone(data, settings.config, output)
     write_report(report, output_format, output)
     say_internal_errors(report)
     return report.exit_code(settings.config.fail_on)
+
+
+def check_alone(data: Sequence[str], config: Config, output: str | None) -> Report:
+    from curate.io import find_inputs
+    from curate.pipeline import run_check
+    from curate.steps.check import processes
+
+    inputs = find_inputs(data)
+    refuse_to_overwrite_input(output, inputs)
+    config.jobs = config.jobs or processes(inputs)
+    with progress_on_stderr() as progress:
+        return run_check(inputs, config, progress)
+
+
+def check_in_run(
+    data: Sequence[str], folder: str | None, config: Config, given: set[str], output: str | None, force: bool
+) -> Report:
+    """Make the step check of a run and give its report. `given` are the settings that this command line names."""
+    import json
+
+    from curate.report.report import Report
+    from curate.run import make
+    from curate.run.data import is_run, open_run, run_inputs
+    from curate.steps.check import config as config_of
+    from curate.steps.check import step
+
+    run = open_run(data, folder)
+    wanted = config_of(run, data, config)
+    if is_run(data):
+        kept = {key: value for key, value in run.config("check").items() if key not in given}
+        wanted = kept | {key: value for key, value in wanted.items() if key in given}
+    refuse_to_overwrite_input(output, run_inputs(run, wanted))
+    with progress_on_stderr() as progress:
+        make(run, step(config.jobs, progress), wanted, force=force)
+    report = Report.from_json(json.loads((run / "check.json").read_bytes()))
+    record = run.record("check")
+    report.seconds = record["seconds"] if record else 0.0
+    return report
 
 
 def say_internal_errors(report: Report) -> None:

@@ -16,6 +16,16 @@ from curate.errors import CurateError
 
 COMMANDS = {
     "check": ("curate.cli.check", "List every bad row of a data set with its reason."),
+    "review": ("curate.cli.review", "Look at the flagged rows on a page, and keep or drop them."),
+    "decisions": ("curate.cli.decisions", "Export or import what a review decided."),
+    "clean": ("curate.cli.clean", "Keep the good rows, and list the others with their reasons."),
+    "split": ("curate.cli.split", "Put the kept rows into train, val and test."),
+    "tokens": ("curate.cli.tokens", "Turn the splits into the ids and labels that are trained."),
+    "evaluate": ("curate.cli.evaluate", "Score the base model and the adapter on the held-out rows."),
+    "report": ("curate.cli.report", "Show both arms side by side, and what their difference allows to say."),
+    "train": ("curate.cli.train", "Train a LoRA adapter on the tokens of the train split."),
+    "trace": ("curate.cli.trace", "Follow one row from its score back to its line in the data."),
+    "demo": ("curate.cli.demo", "Run the whole chain on a sample with a small local model."),
     "convert": ("curate.cli.convert", "Rewrite a data set in another format, losing nothing unsaid."),
     "rules": ("curate.cli.rules", "List the rules."),
     "rule": ("curate.cli.rules", "Explain one rule: why it matters, an example, how to fix it."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,10 +58,13 @@ def atomic_write(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
 
 
 def sweep_strays(folder: Path) -> list[Path]:
-    """Remove the temporary files in `folder` of writers that were killed; those of running processes stay."""
-    strays = [file for file in folder.glob(f"{PREFIX}*{SUFFIX}") if not _is_running(file.name)]
-    for file in strays:
-        file.unlink(missing_ok=True)
+    """Remove the temporary files and folders in `folder` of writers that were killed; running ones keep theirs."""
+    strays = [stray for stray in folder.glob(f"{PREFIX}*{SUFFIX}") if not _is_running(stray.name)]
+    for stray in strays:
+        if stray.is_dir():
+            shutil.rmtree(stray, ignore_errors=True)
+        else:
+            stray.unlink(missing_ok=True)
     return strays
 
 

@@ -1,0 +1,169 @@
+"""Following one row through a run, from its score back to its line in the data."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from curate.errors import CurateError
+from curate.review.decisions import read_decisions
+from curate.run import Run, file_hash
+from curate.run.data import Part, run_inputs, run_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+TEXT_SHOWN = 300
+
+
+class Stage(NamedTuple):
+    """What one part of a run says of the row; `words` holds several lines where it says several things."""
+
+    name: str
+    words: list[str]
+
+
+def trace(run: Run, prefix: str) -> list[Stage]:
+    """Everything a run holds about the one sample whose id starts with `prefix`, the last step first.
+
+    Raises:
+        CurateError: no row has such an id, or several have.
+    """
+    places = _places(run, prefix)
+    sample_id = str(places[0].place.sample_id)
+    said: dict[str, Callable[[], Iterator[str]]] = {
+        "evaluate": lambda: _evaluate(run, sample_id),
+        "tokens": lambda: _tokens(run, sample_id),
+        "split": lambda: _split(run, sample_id),
+        "clean": lambda: _clean(run, places),
+        "decision": lambda: _decision(run, sample_id),
+        "check": lambda: _check(run, sample_id),
+        "data": lambda: _data(run, places),
+    }
+    return [Stage("id", [sample_id]), *(Stage(name, list(words())) for name, words in said.items())]
+
+
+def _places(run: Run, prefix: str) -> list[Part]:
+    """The parts of the data with the id: several for equal rows."""
+    found: dict[str, list[Part]] = {}
+    for row in run_rows(run):
+        for part in row.parts:
+            sample_id = str(part.place.sample_id)
+            if sample_id.startswith((prefix, f"v1:{prefix}", f"raw-{prefix}")):
+                found.setdefault(sample_id, []).append(part)
+    if len(found) == 1:
+        return next(iter(found.values()))
+    data = ", ".join(source.path for source in run_inputs(run, run.config("check")))
+    if not found:
+        raise CurateError(f"no row of {data} has an id that starts with {prefix!r}; ids are in split/split.json")
+    some = ", ".join(sorted(found)[:4])
+    raise CurateError(f"{len(found):,} rows have an id that starts with {prefix!r} ({some}, ...); give more of it")
+
+
+def _evaluate(run: Run, sample_id: str) -> Iterator[str]:
+    file = run / "evaluate" / "examples.jsonl"
+    if run.record("evaluate") is None:
+        yield "not made yet"
+        return
+    mine = [entry for entry in _json_lines(file) if entry["sample_id"] == sample_id]
+    for entry in mine:
+        yield f"{entry['arm']}: exact match {entry['exact_match']:g}, chrF {entry['chrf']:.1f}"
+        yield f"  reference {_quoted(entry['reference'])}"
+        yield f"  output    {_quoted(entry['output'])}"
+    if not mine:
+        yield "not scored"
+
+
+def _tokens(run: Run, sample_id: str) -> Iterator[str]:
+    if run.record("tokens") is None:
+        yield "not made yet"
+        return
+    from arro3.io import read_ipc
+
+    found = False
+    for name in ("train", "val", "test"):
+        row = 0
+        for batch in read_ipc(run / "tokens" / f"{name}.arrow"):
+            ids, labels = batch["sample_id"].to_pylist(), batch["labels"]
+            for i, other in enumerate(ids):
+                row += 1
+                if other == sample_id:
+                    found = True
+                    mask = labels[i].as_py()
+                    trained = sum(label != -100 for label in mask)
+                    yield f"tokens/{name}.arrow row {row}: {len(mask):,} tokens, {trained:,} of them trained"
+    for entry in _json_lines(run / "tokens" / "rejected.jsonl"):
+        if entry["sample_id"] == sample_id:
+            found = True
+            yield f"rejected ({entry['code']}): {entry['reason']}"
+    if not found:
+        yield "no tokens"
+
+
+def _split(run: Run, sample_id: str) -> Iterator[str]:
+    if run.record("split") is None:
+        yield "not made yet"
+        return
+    rows = json.loads((run / "split" / "split.json").read_bytes())["rows"]
+    mine = [row for row in rows if row["sample_id"] == sample_id]
+    for row in mine:
+        yield f"split/{row['split']}.jsonl:{row['line']}"
+    if not mine:
+        yield "in no split"
+
+
+def _clean(run: Run, places: list[Part]) -> Iterator[str]:
+    if run.record("clean") is None:
+        yield "not made yet"
+        return
+    why = {
+        (entry["path"], entry["line"], entry["part"]): entry for entry in _json_lines(run / "clean" / "rejected.jsonl")
+    }
+    for part in places:
+        path, line, number, _ = part.place
+        rejected = why.get((path, line, number))
+        if rejected is None:
+            yield f"{path}:{line} kept"
+        else:
+            code = f" ({rejected['code']})" if rejected["code"] else ""
+            yield f"{path}:{line} rejected by {rejected['by']}{code}: {rejected['reason']}"
+
+
+def _decision(run: Run, sample_id: str) -> Iterator[str]:
+    decision = read_decisions(run).get(sample_id)
+    if decision is None:
+        yield "none"
+    else:
+        reason = f": {decision.reason}" if decision.reason else ""
+        yield f"{decision.action} by {decision.by} at {decision.at} in sight of {', '.join(decision.codes)}{reason}"
+
+
+def _check(run: Run, sample_id: str) -> Iterator[str]:
+    found = json.loads((run / "check.json").read_bytes())["findings"]
+    mine = [finding for finding in found if finding["sample_id"] == sample_id]
+    for finding in mine:
+        place = f"{finding['path']}:{finding['line']}"
+        yield f"{place} {finding['severity']} {finding['code']} {finding['rule']}: {finding['message']}"
+    if not mine:
+        yield "no findings"
+
+
+def _data(run: Run, places: list[Part]) -> Iterator[str]:
+    record = run.record("check")
+    hashes = record["reads"] if record else {}
+    for part in places:
+        path = part.place.path
+        is_same = hashes.get(path) == file_hash(run.source(path))
+        yield f"{path}:{part.place.line}{'' if is_same else '  (the file changed since it was checked)'}"
+        yield part.data.decode("utf-8", "backslashreplace")
+
+
+def _json_lines(file: Path) -> Iterator[dict[str, Any]]:
+    if file.exists():
+        with file.open("rb") as lines:
+            yield from (json.loads(line) for line in lines)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text if len(text) <= TEXT_SHOWN else text[: TEXT_SHOWN - 1] + "…", ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""The thin trainer: a QLoRA adapter from the very tokens that were reviewed."""
