@@ -10,7 +10,7 @@ from curate.formats.columns import JOINER, PROMPTS, SYSTEMS, columns_of
 from curate.formats.flat import ALPACA, PROMPT_COMPLETION, answer_start, build_prompt
 from curate.formats.format import Format, Names, Row, Unreadable, rest
 from curate.formats.text import parse_transcript
-from curate.formats.turns import as_text, is_conversation, read_turns
+from curate.formats.turns import as_text, is_conversation, read_turns, short
 from curate.sample import SYSTEM_ROLES, Message, Sample
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _find_pair(row: Row) -> Pair | None:
         if first in row and second in row and verdict in row:
             winner = judge(row[verdict])
             if winner is None:
-                raise _no_winner(f"{verdict} is {_short(row[verdict])}: neither answer won")
+                raise _no_winner(f"{verdict} is {short(row[verdict])}: neither answer won")
             sides = (row[first], row[second])
             return Pair(sides[winner], sides[1 - winner], (first, second, verdict))
     return _find_ranked(row)
@@ -110,11 +110,6 @@ def _scored(value: Any, text: str) -> list[tuple[float, str]]:
 
 def _no_winner(message: str) -> Unreadable:
     return Unreadable([Fault(message, rule="no-winner")])
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def _has_pair(names: Names) -> bool:
@@ -312,7 +307,7 @@ def _read_kto(row: Row) -> list[Sample]:
     if isinstance(label, bool):
         sample.label = label
         return [sample]
-    said = f"{column} is {_short(label) if label is not None else 'null'}" if column in row else f"no {column}"
+    said = f"{column} is {short(label) if label is not None else 'null'}" if column in row else f"no {column}"
     fault = Fault(f"{said}; it must be true or false", Where(field=column), {"value": label}, "invalid-label")
     sample.faults.append(fault)
     word = str(label).strip().lower()

@@ -9,7 +9,7 @@ import orjson
 from curate.finding import Fault, Where
 from curate.formats.format import Format, Row, Unreadable, rest
 from curate.formats.roles import canonical_role
-from curate.formats.turns import as_text, kind
+from curate.formats.turns import as_text, kind, short
 from curate.sample import Message, Sample
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _is_tree(row: Row) -> bool:
 def _read(row: Row) -> list[Sample]:
     """Read the best path of a tree: of the replies to each message the one with the lowest rank."""
     if is_flat(row):
-        said = f"message {_short(row['message_id'])} stands alone: its tree has no root"
+        said = f"message {short(row['message_id'])} stands alone: its tree has no root"
         raise Unreadable([Fault(said, Where(field="parent_id"), rule="tree-without-root")])
     node = row.get("prompt")
     if not isinstance(node, dict) or node.get("text") is None:
@@ -127,11 +127,6 @@ def _plant(tree: str, members: list[tuple[RawRow, Row]]) -> Iterator[RawRow]:
         line = min(raw.line for raw in rows)
         yield root_raw._replace(data=data, line=line, offset=-1, faults=faults, rows=sum(raw.rows for raw in rows))
     yield from (raw for raw, _ in members if id(raw) not in planted)
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 OASST = Format(

@@ -80,6 +80,12 @@ def as_text(value: Any, faults: list[Fault], where: Where, what: str) -> str | N
     return text
 
 
+def short(value: Any) -> str:
+    """A value as a message quotes it: at most 40 characters."""
+    text = str(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
 def kind(value: Any) -> str:
     """What a JSON value is, in words."""
     if value is None:
