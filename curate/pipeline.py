@@ -8,21 +8,24 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from curate.examine import CRASHES, Examined, described, examine, found
+from curate.errors import CurateError
+from curate.examine import CRASHES, Examined, described, examine, found, read_samples
 from curate.finding import Fault, Finding, Flag, InternalError, Place
 from curate.formats import Layout, gather, survey
-from curate.io import Input, RawRow, parse_row
+from curate.io import Input, RawRow, find_inputs, parse_row
 from curate.plan import Plan, make_plan
 from curate.report.baseline import mark_known
 from curate.report.report import InputInfo, Report
+from curate.sample import Sample
 
 if TYPE_CHECKING:
     from curate.config import Config
+    from curate.dedup.corpus import Corpus
     from curate.rules import Rule
 
 BATCH_ROWS = 500
@@ -32,23 +35,39 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, the rows done and the rows in all (0 while unknown)."""
 
 
-def run_check(inputs: Sequence[Input], config: Config, progress: Progress = lambda *_: None) -> Report:
+def run_check(
+    inputs: Sequence[Input],
+    config: Config,
+    progress: Progress = lambda *_: None,
+    *,
+    theirs: Sequence[Input] | None = None,
+    reviewed: frozenset[str] | None = None,
+) -> Report:
     """Check every row of the inputs: the same findings in the same order, whatever the number of processes.
 
+    `theirs` is what `config.against` names, where the caller has opened it. `reviewed` are the ids of the samples that
+    a person decided to keep: `keep = "reviewed"` prefers them.
+
     Raises:
-        CurateError: input that cannot be read, or settings that name no rule.
+        CurateError: input that cannot be read, or settings that name no rule, or that ask for decisions without any.
     """
     started = time.perf_counter()
-    plan = make_plan(config)
+    if config.keep == "reviewed" and reviewed is None:
+        raise CurateError("--keep reviewed prefers what a person kept in a run; give the run, or add --run DIR")
+    paths = [data.path for data in inputs]
+    plan = make_plan(config, paths)
+    theirs = without(inputs, find_inputs(config.against) if theirs is None and config.against else theirs or ())
     layouts = [survey_input(data, config, progress) for data in inputs]
     total = sum(rows for _, rows in layouts)
 
     infos: list[InputInfo] = []
     findings: list[Finding] = []
     measured: dict[str, list[tuple[Place, Any]]] = {}
+    corpus = new_corpus(config, reviewed or frozenset()) if plan.corpus_rules else None
+    overlap: list[dict[str, Any]] = []
     internal_errors: list[InternalError] = []
     done = 0
-    with Workers(config.jobs or 1, config, plan) as workers:
+    with Workers(config.jobs or 1, config, plan, paths) as workers:
         for data, (layout, _) in zip(inputs, layouts, strict=True):
             seen = Examined()
             for part in workers.examine(batches(gather(data.rows(), layout)), data.path, layout):
@@ -60,6 +79,8 @@ def run_check(inputs: Sequence[Input], config: Config, progress: Progress = lamb
                 internal_errors += part.internal_errors
                 for code, values in part.measured.items():
                     measured.setdefault(code, []).extend(values)
+                if corpus and part.pack:
+                    corpus.add(part.pack)
                 progress("checking", done + seen.rows, total)
             done += seen.rows
             findings += file_findings(data, plan)
@@ -67,6 +88,14 @@ def run_check(inputs: Sequence[Input], config: Config, progress: Progress = lamb
     for rule in plan.dataset_rules:
         progress(f"comparing rows ({rule.name})", done, total)
         findings += judge(rule, measured.pop(rule.code, []), inputs, internal_errors)
+    if corpus:
+        is_compared = any(rule.needs in ("theirs", "against") for rule in plan.corpus_rules)
+        unread = add_theirs(corpus, theirs, config, progress) if is_compared else {}
+        for rule in plan.corpus_rules:
+            progress(f"comparing rows ({rule.name})", done, total)
+            findings += judge_corpus(rule, corpus, inputs, internal_errors)
+        if is_compared:
+            overlap = overlap_table(corpus, unread)
 
     if config.baseline:
         mark_known(findings, config.baseline)
@@ -75,6 +104,7 @@ def run_check(inputs: Sequence[Input], config: Config, progress: Progress = lamb
         config=config.that_changes_findings(),
         skipped=plan.skipped,
         findings=in_input_order(findings, inputs),
+        overlap=overlap,
         internal_errors=internal_errors,
         info_is_flagged=not plan.is_default,
         seconds=time.perf_counter() - started,
@@ -85,16 +115,15 @@ def survey_input(data: Input, config: Config, progress: Progress) -> tuple[Layou
     """Decide the layout of a file from all of its rows, and count them."""
     rows = 0
 
-    def values() -> Iterator[Any]:
+    def all_values() -> Iterator[Any]:
         nonlocal rows
         for row in data.rows():
             rows += 1
             if rows % 20_000 == 0:
                 progress(f"reading {data.path}", rows, 0)
-            if row.data:
-                yield from parse_row(row.data).values
+            yield from values(row)
 
-    layout = survey(values(), forced=config.format, columns=config.columns)
+    layout = survey(all_values(), forced=config.format, columns=config.columns)
     return layout, rows
 
 
@@ -115,14 +144,14 @@ def batches(rows: Iterable[RawRow]) -> Iterator[list[RawRow]]:
 class Workers:
     """Examines batches in this process (`jobs` 1) or in worker processes, and gives the results in input order."""
 
-    def __init__(self, jobs: int, config: Config, plan: Plan) -> None:
+    def __init__(self, jobs: int, config: Config, plan: Plan, paths: Sequence[str]) -> None:
         self.jobs = jobs
         self.plan = plan
         self.pool: ProcessPoolExecutor | None = None
         if jobs > 1:
             methods = multiprocessing.get_all_start_methods()
             context = multiprocessing.get_context("fork" if "fork" in methods else "spawn")
-            self.pool = ProcessPoolExecutor(jobs, context, initializer=_prepare_worker, initargs=(config,))
+            self.pool = ProcessPoolExecutor(jobs, context, initializer=_prepare_worker, initargs=(config, paths))
 
     def __enter__(self) -> Workers:
         return self
@@ -147,11 +176,11 @@ class Workers:
 _worker_plan: Plan
 
 
-def _prepare_worker(config: Config) -> None:
+def _prepare_worker(config: Config, paths: Sequence[str]) -> None:
     global _worker_plan
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent answers it
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    _worker_plan = make_plan(config)
+    _worker_plan = make_plan(config, paths)
 
 
 def _end_with(parent: int) -> None:
@@ -184,6 +213,83 @@ def judge(
                 yield flagged(rule, flag, flag.place or place)
         except CRASHES as error:
             internal_errors.append(InternalError(rule.code, place, described(error)))
+
+
+def new_corpus(config: Config, reviewed: frozenset[str]) -> Corpus:
+    from curate.dedup.corpus import Corpus
+
+    return Corpus(config, reviewed)
+
+
+def add_theirs(corpus: Corpus, theirs: Sequence[Input], config: Config, progress: Progress) -> dict[str, int]:
+    """Add the samples of the files given with `--against`, which are compared but not checked.
+
+    Returns the number of rows of each file that no format reads: their words alone are compared.
+    """
+    from curate.dedup.corpus import pack
+    from curate.dedup.ngrams import benchmark_texts
+
+    corpus.begin_theirs()
+    unread: dict[str, int] = {}
+    for data in theirs:
+        layout, rows = survey_input(data, config.model_copy(update={"format": None, "columns": {}}), progress)
+        unread[data.path] = 0
+        for batch in batches(gather(data.rows(), layout)):
+            samples: list[Sample] = []
+            for row in batch:
+                read = read_samples(row, data.path, layout, [])
+                if not read:
+                    unread[data.path] += row.rows
+                    read = [Sample([], metadata={"row": value}, path=data.path, line=row.line) for value in values(row)]
+                samples += read
+            for number, sample in enumerate(samples, len(corpus.places)):
+                for text in benchmark_texts(sample):
+                    corpus.ngrams.add(number, text)
+            corpus.add(pack(samples))
+            progress(f"reading {data.path}", len(corpus.places) - corpus.mine, rows)
+    return unread
+
+
+def without(inputs: Sequence[Input], theirs: Sequence[Input]) -> list[Input]:
+    """What to compare with: all of theirs but the data itself, which a folder of theirs may hold too.
+
+    Raises:
+        CurateError: nothing is left of them.
+    """
+    mine = {os.path.realpath(data.path) for data in inputs}
+    others = [data for data in theirs if os.path.realpath(data.path) not in mine]
+    if theirs and not others:
+        raise CurateError(f"--against {theirs[0].path}: this is the data itself; name the data to compare it with")
+    return others
+
+
+def values(row: RawRow) -> list[Any]:
+    return parse_row(row.data).values if row.data else []
+
+
+def overlap_table(corpus: Corpus, unread: Mapping[str, int]) -> list[dict[str, Any]]:
+    from curate.dedup.overlap import table
+
+    return table(corpus, unread)
+
+
+def judge_corpus(
+    rule: Rule, corpus: Corpus, inputs: Sequence[Input], internal_errors: list[InternalError]
+) -> Iterator[Finding]:
+    """The findings of a rule that compares samples.
+
+    Raises:
+        CurateError: what the rule was told to use, a model or an engine, cannot be used.
+    """
+    assert rule.check is not None
+    whole = Place(inputs[0].path if inputs else "", 1)
+    try:
+        for flag in rule.check(corpus):
+            yield flagged(rule, flag, flag.place or whole)
+    except CurateError:
+        raise
+    except CRASHES as error:
+        internal_errors.append(InternalError(rule.code, whole, described(error)))
 
 
 def flagged(rule: Rule, flag: Flag, place: Place) -> Finding:

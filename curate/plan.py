@@ -9,15 +9,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from curate.dedup.splits import splits_of
 from curate.errors import CurateError
 from curate.rules import RULES, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from curate.config import Config
     from curate.rules.rule import Measure
 
+# What each need of a rule is short of, and what gives it.
+LOCKS = {
+    "theirs": ("nothing to compare with", "--against FILE"),
+    "against": ("no --against", "--against FILE"),
+    "semantic": ("no --semantic", "--semantic DIR"),
+    "nli": ("no --nli", "--nli DIR"),
+}
 OWN_CODE = re.compile(r"[A-Z]{2,8}[0-9]{3}")
 
 
@@ -38,6 +46,10 @@ class Plan:
         return [rule for rule in self.rules.values() if rule.stage == "dataset"]
 
     @property
+    def corpus_rules(self) -> list[Rule]:
+        return [rule for rule in self.rules.values() if rule.stage == "corpus"]
+
+    @property
     def measures(self) -> dict[Measure, list[str]]:
         """What to take from every sample, and the codes of the data-set rules that want it."""
         wanted: dict[Measure, list[str]] = {}
@@ -50,8 +62,8 @@ class Plan:
         return {rule.name: rule for rule in self.rules.values()}
 
 
-def make_plan(config: Config) -> Plan:
-    """Choose the rules that `config` selects, own rules included.
+def make_plan(config: Config, paths: Sequence[str] = ()) -> Plan:
+    """Choose the rules that `config` selects, own rules included, for input with these names.
 
     Raises:
         CurateError: a selector that names no rule, an own rule file that does not load, an unknown threshold.
@@ -64,6 +76,12 @@ def make_plan(config: Config) -> Plan:
         for code, rule in known.items()
         if _is_selected(rule, config.select, known) and not _is_named(rule, config.ignore, known)
     }
+    given = {need for need in ("against", "semantic", "nli") if getattr(config, need)}
+    if config.against or splits_of(paths):
+        given.add("theirs")
+    locked = [code for code, rule in chosen.items() if rule.needs and rule.needs not in given]
+    for code in locked:
+        del chosen[code]
     for word, values in config.thresholds.items():
         if (code := _one_rule("thresholds", word, known)) in chosen:
             chosen[code] = chosen[code].with_thresholds(values)
@@ -74,6 +92,8 @@ def make_plan(config: Config) -> Plan:
         {"code": rule.code, "reason": "off by default", "unlock": f"--select ALL,{rule.code}"}
         for rule in known.values()
         if not rule.on_by_default and rule.code not in chosen
+    ] + [
+        dict(zip(("code", "reason", "unlock"), (code, *LOCKS[str(known[code].needs)]), strict=True)) for code in locked
     ]
     return Plan(chosen, skipped, is_default=config.select == ["ALL"])
 

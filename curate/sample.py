@@ -157,10 +157,16 @@ def canonical_json(sample: Sample) -> bytes:
         record["label"] = sample.label
     if sample.tools:
         record["tools"] = sample.tools
+    return sorted_json(record)
+
+
+def sorted_json(value: Any) -> bytes:
+    """A JSON value as UTF-8, without spaces and with sorted keys: any value that a row can hold."""
     try:
-        return orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # integers beyond 64 bits
-        return json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # integers beyond 64 bits, lone surrogates
+        text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "surrogatepass")
 
 
 def _canonical_message(message: Message) -> dict[str, Any]:

@@ -29,6 +29,8 @@ Examples:
   curate check data.jsonl --output-format json -o known.json     then, later:
   curate check data.jsonl --baseline known.json                  fail only on what is new
   zcat data.jsonl.gz | curate check -
+  curate check data.jsonl --against eval.jsonl --against tests/  what of it is in the test data
+  curate check train.jsonl val.jsonl test.jsonl --select LEAK    what of one split is in another
   curate check data.jsonl --run runs/data                        keep the findings: the start of a run
   curate check runs/data                                         check the data of a run again
 """
@@ -40,6 +42,10 @@ def comma_separated(_ctx: click.Context, _param: click.Parameter, value: tuple[s
     if value and not words:
         raise click.BadParameter("names no rule (is a variable empty?)")
     return words or None
+
+
+def all_given(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> list[str] | None:
+    return list(value) or None
 
 
 @click.command(epilog=EPILOG)
@@ -56,6 +62,27 @@ def comma_separated(_ctx: click.Context, _param: click.Parameter, value: tuple[s
 @click.option("--output-format", type=click.Choice(OUTPUT_FORMATS), default="text", show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write the report to this file.")
 @click.option("--baseline", metavar="FILE", help="An earlier JSON report: what it lists does not fail the check.")
+@click.option(
+    "--against",
+    metavar="FILE",
+    multiple=True,
+    callback=all_given,
+    help="Test data (also a folder or a glob) that no row may be in; give it once for each.",
+)
+@click.option(
+    "--keep",
+    type=click.Choice(["first", "longest", "reviewed"]),
+    help="Which row of a group of duplicates stays; reviewed: one that a person kept in the run.  [default: first]",
+)
+@click.option("--semantic", metavar="DIR", help="Compare meanings, by the sentence-embedding model in this folder.")
+@click.option(
+    "--nli", metavar="DIR", help="Compare free answers, by the natural-language-inference model in this folder."
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["sketch", "datasketch"]),
+    help="What proposes the rows that may be duplicates; datasketch is the slow reference.  [default: sketch]",
+)
 @click.option(
     "--format", "data_format", metavar="FORMAT", help="Read the rows as this format, whatever they look like."
 )

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from curate.report.as_json import dumps
-from curate.report.phrases import count, extent, next_commands, not_checked, short_spots
+from curate.report.phrases import count, extent, next_commands, not_checked, overlap_notes, overlap_table, short_spots
 from curate.report.safe import safe
 from curate.rules import RULES
 
@@ -36,6 +36,8 @@ def to_html(report: Report) -> Iterator[str]:
         facts=_facts(report),
         severities=[(severity, number) for severity, number in report.by_severity.items() if number],
         commands=list(next_commands(report, listed=True)),
+        overlap=overlap_table(report),
+        overlap_notes=overlap_notes(report),
         not_checked=not_checked(report),
         style=Markup(style),
         script=Markup(script),

@@ -6,7 +6,7 @@ import re
 from html import escape
 from typing import TYPE_CHECKING
 
-from curate.report.phrases import count, extent, next_commands, not_checked, short_spots
+from curate.report.phrases import count, extent, next_commands, not_checked, overlap_notes, overlap_table, short_spots
 from curate.report.safe import safe, shorten
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def to_markdown(report: Report) -> Iterator[str]:
         if len(group) > LISTED:
             yield f"- and {len(group) - LISTED:,} more\n"
         yield "\n</details>\n"
+    yield from _overlap(report)
     for error in report.internal_errors[:LISTED]:
         spot = _inert(short_spot(error.place))
         yield f"\n**Internal error** of {_inert(error.code)} at {spot}: {_inert(error.error)}\n"
@@ -56,6 +57,16 @@ def to_markdown(report: Report) -> Iterator[str]:
         yield "\n"
     for command, purpose in next_commands(report, listed=bool(groups) and len(groups[0]) <= LISTED):
         yield f"- `` {command} `` {purpose}\n"
+
+
+def _overlap(report: Report) -> Iterator[str]:
+    table = overlap_table(report)
+    for i, line in enumerate(table):
+        yield ("" if i else "\n") + "| " + " | ".join(map(_inert, line)) + " |\n"
+        if not i:
+            yield "| --- | --- |" + " ---: |" * (len(line) - 2) + "\n"
+    for note in overlap_notes(report):
+        yield f"\n{_inert(note)}\n"
 
 
 def _inert(text: str) -> str:

@@ -60,6 +60,61 @@ def not_checked(report: Report) -> str:
     return "; ".join(f"{', '.join(found)} (give {safe(unlock)})" for unlock, found in codes.items())
 
 
+OVERLAPS_SHOWN = 20
+
+
+def overlap_table(report: Report) -> list[list[str]]:
+    """What of each file is in which other one, for people: the headings and a line for each pair that overlaps.
+
+    Empty where nothing does.
+    """
+    found = [entry for entry in report.overlap if entry["overlapping"]]
+    kinds = list(_OVERLAPS)
+    lines = [
+        [
+            safe_path(entry["path"]),
+            safe_path(entry["against"]),
+            *(f"{entry[kind]:,}" for kind in kinds),
+            _part(entry["overlapping"], entry["samples"]),
+            _part(entry["against_overlapping"], entry["against_samples"]),
+        ]
+        for entry in found[:OVERLAPS_SHOWN]
+    ]
+    return (
+        [["rows of", "in", *(_OVERLAPS[kind] for kind in kinds), "in all", "rows found there"], *lines] if lines else []
+    )
+
+
+_OVERLAPS = {
+    "exact": "exact",
+    "normalised": "normalised",
+    "near": "near",
+    "conflicting": "conflicting",
+    "prompt": "prompt",
+    "ngram": "n-gram",
+}
+
+
+def _part(number: int, whole: int) -> str:
+    return f"{number:,} ({number / whole:.2%})" if whole else f"{number:,}"
+
+
+def overlap_notes(report: Report) -> list[str]:
+    """What the table of overlaps leaves out: the pairs of files without any, and rows that could not be compared."""
+    found = sum(entry["overlapping"] > 0 for entry in report.overlap)
+    notes = [f"and {found - OVERLAPS_SHOWN:,} more pairs of files"] if found > OVERLAPS_SHOWN else []
+    free = [entry for entry in report.overlap if not entry["overlapping"]]
+    if free and len(report.overlap) == 1:
+        notes.append(f"No row of {safe_path(free[0]['path'])} is in {safe_path(free[0]['against'])}.")
+    elif free:
+        notes.append(f"No overlap in {count(len(free), 'pair')} of files out of {len(report.overlap):,}.")
+    unread = {entry["against"]: entry for entry in report.overlap if entry["against_unread"]}
+    for path, entry in unread.items():
+        rows = f"{entry['against_unread']:,} of {count(entry['against_samples'], 'row')}"
+        notes.append(f"{safe_path(path)}: no format reads {rows}; of these only words were compared.")
+    return notes
+
+
 def next_commands(report: Report, listed: bool = False) -> Iterator[tuple[str, str]]:
     """What a person may run next, and what for: the one place where the outputs name commands.
 

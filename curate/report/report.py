@@ -44,13 +44,15 @@ class Report:
 
     A finding whose `place.sample_id` is None is about the whole file. `config` holds what can change findings,
     `skipped` the rules that did not run: `code`, `reason`, and the flag that would `unlock` them. `info_is_flagged`:
-    the rules were chosen by `--select`, so that a row with nothing but info findings counts as flagged.
+    the rules were chosen by `--select`, so that a row with nothing but info findings counts as flagged. `overlap`: what
+    of each file is in which other one, where files were compared (`curate.dedup.overlap.table`).
     """
 
     inputs: list[InputInfo]
     findings: list[Finding]
     config: dict[str, Any] = field(default_factory=dict)
     skipped: list[dict[str, str]] = field(default_factory=list)
+    overlap: list[dict[str, Any]] = field(default_factory=list)
     internal_errors: list[InternalError] = field(default_factory=list)
     info_is_flagged: bool = False
     seconds: float = 0.0
@@ -130,6 +132,7 @@ class Report:
             "skipped": list(self.skipped),
             "internal_errors": [error.as_json() for error in self.internal_errors],
             "summary": self.summary(),
+            **({"overlap": self.overlap} if self.overlap else {}),
             "findings": [finding.as_json() for finding in self.findings],
         }
 
@@ -152,6 +155,7 @@ class Report:
                 internal_errors=[
                     InternalError(entry["code"], _place(entry), entry["error"]) for entry in document["internal_errors"]
                 ],
+                overlap=document.get("overlap", []),
                 info_is_flagged="select" in document["config"],
                 seconds=document["summary"]["seconds"],
                 curate_version=document["curate_version"],

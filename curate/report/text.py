@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from curate.report.phrases import count, extent, next_commands, not_checked, short_spots, spot
+from curate.report.phrases import (
+    count,
+    extent,
+    next_commands,
+    not_checked,
+    overlap_notes,
+    overlap_table,
+    short_spots,
+    spot,
+)
 from curate.report.safe import safe, safe_path, shorten
 
 if TYPE_CHECKING:
@@ -72,10 +81,26 @@ def _screen(report: Report, console: Console) -> Iterator[Text]:
         for group in groups:
             yield from _rule_lines(report, group, widths, console, group[0].code in listed)
         yield Text()
+    if report.overlap:
+        yield from (_cropped(line, console) for line in _overlap(report))
+        yield Text()
     yield from _totals(report, console)
     if groups:
         yield Text()
         yield from _commands(report, not console.is_terminal or groups[0][0].code in listed, console)
+
+
+def _overlap(report: Report) -> Iterator[Text]:
+    table = overlap_table(report)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        cells = [
+            f"{cell:<{width}}" if i < 2 else f"{cell:>{width}}"
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        yield Text("  " + "  ".join(cells), "dim" if line is table[0] else "")
+    for note in overlap_notes(report):
+        yield Text(f"  {note}")
 
 
 def _listed_codes(report: Report) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from curate.rules.special_tokens import strip_stop_token
+from curate.special_tokens import strip_stop_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

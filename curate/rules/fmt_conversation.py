@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from curate.finding import Fault, Fix, Where
 from curate.rules.rule import rule
-from curate.rules.special_tokens import strip_stop_token
 from curate.sample import ROLES, SYSTEM_ROLES, Message, Sample
+from curate.special_tokens import strip_stop_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -66,6 +66,7 @@ def is_quoted(text: str, position: int) -> bool:
     return before.count('"') % 2 == 1 or before.count("“") > before.count("”")
 
 
+_PAIRS = frozenset({'""', "“”", "„“", "„”", "''"})
 _LONGEST_WORD = 24  # a word is completed by at most so many characters: not all scripts put spaces between words
 
 
@@ -85,6 +86,11 @@ def excerpt(text: str, start: int = 0, end: int | None = None, *, limit: int = 6
         whole_words = piece[: limit - 2].rpartition(" ")[0]
         piece = (whole_words if len(whole_words) >= limit // 2 else piece[: limit - 3]).rstrip() + "..."
     return f'"{piece}"'
+
+
+def value(text: str) -> str:
+    """A value as `excerpt` shows it, in one pair of quotation marks: its own at both ends are left out."""
+    return excerpt(text[1:-1] if len(text) > 2 and text[0] + text[-1] in _PAIRS else text)
 
 
 def last_words(text: str, *, limit: int = 60) -> str:

@@ -20,10 +20,12 @@ from curate.errors import CurateError
 from curate.finding import NO_FIX, SEVERITIES, Fault, Fix, Flag, Place, Severity
 from curate.sample import Sample
 
+Needs = Literal["theirs", "against", "semantic", "nli"]
 SampleCheck = Callable[..., Iterable[Fault]]
 Measure = Callable[[Sample], Any]
 Measured = list[tuple[Place, Any]]
 DatasetCheck = Callable[..., Iterable[Flag]]
+CorpusCheck = Callable[..., Iterable[Flag]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,9 @@ class Rule:
     """One rule, as `curate rules`, the documentation, the driver and the app's legend read it.
 
     `stage` says who runs the check: "reading" rules are noticed by the readers and have no check, "sample" rules see
-    one sample, "dataset" rules see what `measure` took from every sample (None is left out).
+    one sample, "dataset" rules see what `measure` took from every sample (None is left out), "corpus" rules compare the
+    samples with each other. `needs` is the setting without which a corpus rule has nothing to do; "theirs" is either
+    `against` or input whose names say that it is split.
     `scope` of a data-set rule: judged for each file alone, or for all the input together.
     `repair` mends a text (text to text, idempotent) where `fix.action` is "edit".
     """
@@ -40,13 +44,14 @@ class Rule:
     name: str
     severity: Severity
     doc: str
-    stage: Literal["reading", "sample", "dataset"]
+    stage: Literal["reading", "sample", "dataset", "corpus"]
     check: Callable[..., Any] | None = None
     measure: Measure | None = None
     scope: Literal["file", "all"] = "file"
     fix: Fix = NO_FIX
     repair: Callable[[str], str] | None = None
     on_by_default: bool = True
+    needs: Needs | None = None
 
     @property
     def family(self) -> str:
@@ -170,6 +175,18 @@ def dataset_rule(
             fix=fix,
             on_by_default=on_by_default,
         )
+        return check
+
+    return register
+
+
+def corpus_rule(
+    code: str, *, severity: Severity, fix: Fix = NO_FIX, needs: Needs | None = None
+) -> Callable[[CorpusCheck], CorpusCheck]:
+    """Register a rule that compares samples: `check(corpus, *, thresholds...)` sees them all and yields flags."""
+
+    def register(check: CorpusCheck) -> CorpusCheck:
+        _register(check, code, stage="corpus", severity=severity, check=check, fix=fix, needs=needs)
         return check
 
     return register

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from curate.finding import Fault, Fix, Flag, Place, Where
 from curate.rules.prose import request_matches, without_code
 from curate.rules.rule import dataset_rule, rule
-from curate.rules.special_tokens import TypedToken, find_tokens, stop_token_at_end
+from curate.special_tokens import TypedToken, find_tokens, stop_token_at_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from curate.config import Config as Settings
+from curate.errors import CurateError
+from curate.io.sources import STANDARD_INPUT
 from curate.io.write import atomic_write
 from curate.pipeline import run_check
+from curate.review.decisions import decisions_file, mark_accepted, read_decisions
 from curate.run import Run, Step
 from curate.run.data import as_seen_from, run_inputs
 
@@ -23,27 +26,42 @@ if TYPE_CHECKING:
 Config = dict[str, Any]
 
 PARALLEL_FROM_BYTES = 4 << 20
-_FILES = ("rules", "baseline")
+# Settings that name files or folders.
+_PATHS = ("rules", "baseline", "against", "semantic", "nli")
 
 
 def config(run: Run, words: Sequence[str], settings: Settings) -> Config:
-    """The config of a check of the data that `words` name: the paths, and the settings that change findings."""
+    """The config of a check of the data that `words` name: the paths, and the settings that change findings.
+
+    Raises:
+        CurateError: `against` names what cannot be read twice.
+    """
+    for word in settings.against:
+        if word == STANDARD_INPUT or word.startswith("hf://"):
+            raise CurateError(f"--against {word}: a run reads it again and again: save it to a file first")
     chosen = settings.model_dump(exclude={"fail_on", "jobs"}, exclude_defaults=True)
-    if "rules" in chosen:
-        chosen["rules"] = as_seen_from(run, chosen["rules"])
-    if "baseline" in chosen:
-        (chosen["baseline"],) = as_seen_from(run, [chosen["baseline"]])
+    for key in chosen.keys() & _PATHS:
+        paths = as_seen_from(run, _listed(chosen[key]))
+        chosen[key] = paths if isinstance(chosen[key], list) else paths[0]
     return {"data": as_seen_from(run, words), "format": None, "columns": {}, **chosen}
 
 
 def settings_of(run: Run, config: Config) -> Settings:
     """The settings in a config, with paths that can be opened from anywhere."""
     values = {key: value for key, value in config.items() if key != "data"}
-    if "rules" in values:
-        values["rules"] = [str(run.source(file)) for file in values["rules"]]
-    if "baseline" in values:
-        values["baseline"] = str(run.source(values["baseline"]))
+    for key in values.keys() & _PATHS:
+        paths = [str(run.source(word)) for word in _listed(values[key])]
+        values[key] = paths if isinstance(values[key], list) else paths[0]
     return Settings(**values)
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def theirs(run: Run, config: Config) -> list[Input]:
+    """The files that the data is compared against, named as in the findings of the run."""
+    return run_inputs(run, {"data": config["against"]}) if config.get("against") else []
 
 
 def processes(inputs: Sequence[Input]) -> int:
@@ -52,21 +70,23 @@ def processes(inputs: Sequence[Input]) -> int:
 
 
 def reads(run: Run, config: Config) -> Sequence[Path]:
-    files = [*config.get("rules", ()), *([config["baseline"]] if "baseline" in config else ())]
-    return [run.source(path) for path in [*(source.path for source in run_inputs(run, config)), *files]]
+    files = [word for key in _PATHS if key != "against" and config.get(key) for word in _listed(config[key])]
+    inputs = [source.path for source in [*run_inputs(run, config), *theirs(run, config)]]
+    decided = [decisions_file(run)] if config.get("keep") == "reviewed" else []
+    return [*(run.source(path) for path in [*inputs, *files]), *decided]
 
 
 def make(run: Run, config: Config, out: Path, *, jobs: int | None = None, progress: Progress = lambda *_: None) -> str:
     import orjson
 
-    from curate.review.decisions import mark_accepted, read_decisions
-
     inputs = run_inputs(run, config)
     settings = settings_of(run, config)
     settings.jobs = jobs or processes(inputs)
-    report = run_check(inputs, settings, progress)
+    decisions = read_decisions(run)
+    kept = frozenset(sample for sample, decision in decisions.items() if decision.action == "keep")
+    report = run_check(inputs, settings, progress, theirs=theirs(run, config), reviewed=kept)
     report.config = {key: value for key, value in config.items() if value and key not in {"data", "baseline"}}
-    mark_accepted(report.findings, read_decisions(run))
+    mark_accepted(report.findings, decisions)
     document = report.to_json()
     # The time is in run.json: here it would make equal findings look changed to the steps that read them.
     document["summary"]["seconds"] = None
@@ -84,9 +104,9 @@ def command(run: Run, config: Config) -> str:
         return shlex.join(["curate", "check", str(run.folder)])
     flags = [
         word
-        for key in ("select", "ignore", "baseline", "format")
-        if config.get(key)
-        for word in (f"--{key}", config[key] if isinstance(config[key], str) else ",".join(config[key]))
+        for key in ("select", "ignore", "baseline", "against", "keep", "semantic", "nli", "engine", "format")
+        for value in _listed(config.get(key) or [])
+        for word in (f"--{key}", value)
     ]
     return shlex.join(["curate", "check", *config["data"], *flags, "--run", str(run.folder)])
 

@@ -65,6 +65,7 @@ def make(run: Run, config: Config, out: Path) -> str:
     reasons: Counter[str] = Counter()
     kept_places: list[Place] = []
     kept_ids: set[str] = set()
+    gone_ids = {sample_id for sample_id, decision in decisions.items() if decision.action == "drop"}
     with (
         atomic_write(folder / "kept.jsonl") as kept,
         atomic_write(folder / "rejected.jsonl", mode=0o600) as rejected,
@@ -75,8 +76,9 @@ def make(run: Run, config: Config, out: Path) -> str:
                 parts_read += 1
                 found = findings.pop(part.place, ())
                 decision = decisions.get(str(part.place.sample_id))
-                reason = why_not(part, found, decision, fix, kept_ids)
+                reason = why_not(part, found, decision, fix, kept_ids, gone_ids)
                 if reason:
+                    gone_ids.add(str(part.place.sample_id))
                     rejected.write(rejected_line(part, reason))
                     reasons[group_of(part, reason)] += 1
                     continue
@@ -109,12 +111,18 @@ def findings_by_place(findings: Iterable[Finding]) -> dict[Place, list[Finding]]
 
 
 def why_not(
-    part: Part, findings: Sequence[Finding], decision: Decision | None, fix: FixMode, kept_ids: set[str]
+    part: Part,
+    findings: Sequence[Finding],
+    decision: Decision | None,
+    fix: FixMode,
+    kept_ids: set[str],
+    gone_ids: set[str],
 ) -> Reason | None:
     """Why a part is left out; None if it is kept.
 
     What cannot be read is always left out: it would be no row of the output either. A decision wins over every fix.
     Which copy of equal rows stays is no decision but the first that is kept, unless a keep dismissed that very finding.
+    A near copy goes if the row that it was compared with stays (`related` names it first), or another of its group.
     """
     if part.sample is None:
         return unreadable(part.faults)
@@ -127,11 +135,17 @@ def why_not(
             continue
         if finding.fix == SAFE_DROP:
             # A finding of the row's neighbour on the same line has this fix too: only a copy of a kept row goes.
-            if part.sample.id in kept_ids:
+            if part.sample.id in kept_ids or _stays(finding.related, kept_ids, gone_ids):
                 return Reason(finding.code, finding.message, f"curate clean --fix {fix}")
         elif fix == "all" and decision is None and finding.severity != "info":
             return Reason(finding.code, finding.message, "curate clean --fix all")
     return None
+
+
+def _stays(group: Sequence[Place], kept_ids: set[str], gone_ids: set[str]) -> bool:
+    """Whether a row of the group, the kept one first, is in the output or is not yet known to be left out."""
+    ids = [str(place.sample_id) for place in group]
+    return bool(ids) and (ids[0] not in gone_ids or not kept_ids.isdisjoint(ids))
 
 
 def unreadable(faults: Sequence[Fault]) -> Reason:

@@ -37,17 +37,17 @@ def home(tmp_path: Path) -> Path:
 def test_from_data_to_splits_in_three_commands(home: Path) -> None:
     done = curate("check", "support.jsonl", "--run", "runs/support", cwd=home)
     assert done.returncode == 1, "findings still fail a check that is kept"
-    assert "40 of 603 rows flagged" in done.stdout
+    assert "83 of 603 rows flagged" in done.stdout
     assert ok("clean", "runs/support", cwd=home).startswith(
-        "clean: 594 of 603 rows kept, 9 rejected (6 DUP001, 3 cannot be read)"
+        "clean: 557 of 603 rows kept, 46 rejected (37 DUP002, 6 DUP001, 3 cannot be read)"
     )
-    assert ok("split", "runs/support", cwd=home).startswith("split: 471 train, 56 val, 67 test rows\n")
-    assert ok("split", "runs/support", cwd=home).startswith("split: 471 train, 56 val, 67 test rows (up to date)\n")
+    assert ok("split", "runs/support", cwd=home).startswith("split: 442 train, 54 val, 61 test rows\n")
+    assert ok("split", "runs/support", cwd=home).startswith("split: 442 train, 54 val, 61 test rows (up to date)\n")
     counts = [
         len((home / "runs/support/split" / f"{name}.jsonl").read_bytes().splitlines())
         for name in ("train", "val", "test")
     ]
-    assert counts == [471, 56, 67]
+    assert counts == [442, 54, 61]
 
 
 def test_data_is_checked_first_and_the_command_for_it_is_said(home: Path) -> None:
@@ -55,7 +55,7 @@ def test_data_is_checked_first_and_the_command_for_it_is_said(home: Path) -> Non
     assert done.returncode == 0
     assert done.stderr == (
         "check: it was not made yet\n$ curate check support.jsonl --run runs/support\n"
-        "check: 603 rows read, 40 flagged, 3 of them cannot be read\n"
+        "check: 603 rows read, 83 flagged, 3 of them cannot be read\n"
     )
     with (home / "support.jsonl").open("ab") as file:
         file.write(b"{\n")
@@ -63,10 +63,10 @@ def test_data_is_checked_first_and_the_command_for_it_is_said(home: Path) -> Non
     assert done.stderr.splitlines() == [
         "check: support.jsonl changed",
         "$ curate check runs/support",
-        "check: 604 rows read, 41 flagged, 4 of them cannot be read",
+        "check: 604 rows read, 84 flagged, 4 of them cannot be read",
         "clean: check.json changed; support.jsonl changed",
         "$ curate clean runs/support",
-        "clean: 594 of 604 rows kept, 10 rejected (6 DUP001, 4 cannot be read)",
+        "clean: 557 of 604 rows kept, 47 rejected (37 DUP002, 6 DUP001, 4 cannot be read)",
     ]
 
 
@@ -79,7 +79,7 @@ def test_split_takes_data_as_it_is(home: Path) -> None:
 
 
 def test_check_run_checks_the_data_again_with_the_settings_it_had(home: Path) -> None:
-    ok("check", "support.jsonl", "--run", "r", "--select", "DUP", "--fail-on", "never", cwd=home)
+    ok("check", "support.jsonl", "--run", "r", "--select", "DUP001", "--fail-on", "never", cwd=home)
     first = json.loads((home / "r" / "check.json").read_bytes())
     again = json.loads(ok("check", "r", "--output-format", "json", "--fail-on", "never", cwd=home))
     assert set(again["summary"].pop("by_code")) == {"DUP001"} == set(first["summary"].pop("by_code"))
@@ -169,7 +169,7 @@ def test_copies_and_rejected_rows_are_followed_too(home: Path) -> None:
 )
 def test_errors_are_one_line_and_exit_with_2(home: Path, args: list[str], words: str) -> None:
     (home / "other.jsonl").write_bytes((home / "support.jsonl").read_bytes())
-    ok("check", "support.jsonl", "--run", "runs/support", "--select", "DUP", "--fail-on", "never", cwd=home)
+    ok("check", "support.jsonl", "--run", "runs/support", "--select", "DUP001", "--fail-on", "never", cwd=home)
     done = curate(*args, cwd=home)
     assert done.returncode == 2
     assert words in done.stderr

@@ -62,6 +62,22 @@ def a_report(findings: Sequence[Finding] = (), rows: int = 612, **fields: Any) -
     return Report(inputs, list(findings), **fields)
 
 
+def an_overlap(
+    path: str = "data.jsonl", against: str = "test.jsonl", found: int = 2, unread: int = 0
+) -> dict[str, Any]:
+    kinds = {"exact": found, "normalised": 0, "near": 0, "conflicting": 0, "prompt": 0, "ngram": 0}
+    return {
+        "path": path,
+        "against": against,
+        "samples": 612,
+        "against_samples": 40,
+        **kinds,
+        "overlapping": found,
+        "against_overlapping": found,
+        "against_unread": unread,
+    }
+
+
 def hostile_report() -> Report:
     """Every place of a report that can hold data, or a file's name, holds each hostile text."""
     findings = []
@@ -73,7 +89,8 @@ def hostile_report() -> Report:
     findings += [about_the_file(HOSTILE[0]), a_finding("x", path="::error::\x1b[1m|<b>.jsonl")]
     errors = [InternalError("TXT004", Place("data.jsonl", 3, 0, "v1:00"), text) for text in HOSTILE]
     skipped = [{"code": "LEAK001", "reason": "no --against", "unlock": "--against FILE"}]
-    return a_report(findings, internal_errors=errors, skipped=skipped)
+    overlap = [an_overlap(text, text, unread=1) for text in HOSTILE]
+    return a_report(findings, internal_errors=errors, skipped=skipped, overlap=overlap)
 
 
 _any_text = st.text(st.characters(), max_size=30)
@@ -117,5 +134,6 @@ reports = st.builds(
     Report,
     st.lists(_inputs, max_size=3),
     st.lists(_findings, max_size=6),
+    overlap=st.lists(st.builds(an_overlap, _file_names, _file_names, st.integers(0, 40)), max_size=2),
     internal_errors=st.lists(st.builds(InternalError, st.just("OWN001"), _places, _any_text), max_size=2),
 )

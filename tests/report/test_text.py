@@ -11,7 +11,16 @@ from rich.console import Console
 from curate.finding import InternalError, Place
 from curate.report import OUTPUTS, Report, print_text, write
 from curate.report.text import write_text
-from tests.report.findings import a_finding, a_report, a_warning, about_the_file, an_info, hostile_report, reports
+from tests.report.findings import (
+    a_finding,
+    a_report,
+    a_warning,
+    about_the_file,
+    an_info,
+    an_overlap,
+    hostile_report,
+    reports,
+)
 from tests.report.test_safe import acts
 
 
@@ -184,3 +193,19 @@ def test_a_wrapped_message_never_begins_a_line_as_a_command():
     report = a_report([a_finding("an answer that says ::add-mask::secret ::error::more of it")])
     for width in range(30, 90):
         assert not [line for line in on_terminal(report, width).splitlines() if line.lstrip().startswith("::")]
+
+
+@pytest.mark.parametrize("output_format", ["text", "markdown", "html"])
+def test_what_of_each_file_is_in_which_other_one_is_a_table(output_format: str):
+    overlap = [an_overlap(found=3), an_overlap(against="val.jsonl", found=0, unread=5)]
+    shown = "".join(OUTPUTS[output_format](a_report([a_finding()], overlap=overlap)))
+    for words in ("conflicting", "3 (0.49%)", "3 (7.50%)", "No overlap in 1 pair of files out of 2", "5 of 40 rows"):
+        assert words in shown
+
+
+@pytest.mark.parametrize("output_format", ["text", "markdown", "html"])
+def test_no_overlap_is_said_and_no_comparison_is_not(output_format: str):
+    shown = ("".join(OUTPUTS[output_format](a_report(overlap=each))) for each in ([an_overlap(found=0)], []))
+    said, unsaid = ("is in test.jsonl" in text for text in shown)
+    assert said
+    assert not unsaid

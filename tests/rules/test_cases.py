@@ -12,6 +12,7 @@ import yaml
 
 import curate
 from curate.rules import RULES
+from tests.dedup.models import sentence_model
 
 if TYPE_CHECKING:
     from curate.finding import Finding
@@ -28,14 +29,17 @@ def cases(kind: str) -> list[Any]:
     ]
 
 
+def as_lines(rows: list[Any]) -> bytes:
+    return b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
+
+
 def written(case: dict[str, Any], folder: Path) -> Path:
     if "raw_base64" in case:
         data = base64.b64decode(case["raw_base64"])
     elif "raw" in case:
         data = case["raw"].encode()
     else:
-        rows = case["rows"] if "rows" in case else [case["row"]]
-        data = b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
+        data = as_lines(case["rows"] if "rows" in case else [case["row"]])
     file = folder / case.get("name", "case.jsonl")
     file.write_bytes(data)
     return file
@@ -43,12 +47,13 @@ def written(case: dict[str, Any], folder: Path) -> Path:
 
 def checked(code: str, case: dict[str, Any], folder: Path) -> list[Finding]:
     thresholds = {code: case["thresholds"]} if case.get("thresholds") else {}
-    report = curate.check(
-        written(case, folder),
-        select=[code],
-        thresholds=thresholds,
-        **{k: case[k] for k in ("format", "columns") if k in case},
-    )
+    options = {key: case[key] for key in ("format", "columns") if key in case}
+    if "against" in case:
+        options["against"] = folder / "against.jsonl"
+        options["against"].write_bytes(as_lines(case["against"]))
+    if RULES[code].needs == "semantic":
+        options["semantic"] = str(sentence_model())
+    report = curate.check(written(case, folder), select=[code], thresholds=thresholds, **options)
     assert not report.internal_errors
     return [finding for finding in report.findings if finding.code == code]
 
