@@ -343,8 +343,9 @@ def _with_unit(text: str, quantity: Quantity) -> Quantity:
 
 def _cjk_unit(text: str, start: int) -> tuple[Unit | None, int]:
     for length in range(_LONGEST_CJK_UNIT, 0, -1):
-        if (unit := UNITS.get(text[start : start + length])) is not None:
-            return unit, start + length
+        name = text[start : start + length]
+        if (unit := UNITS.get(name)) is not None:
+            return unit, start + len(name)
     return None, start
 
 

@@ -34,6 +34,8 @@ def drawn(run: Run, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[str]]:
     """The HTML of the page, and its blocks of code."""
     from streamlit.testing.v1 import AppTest
 
+    # AppTest leaves the page as __main__, which a process spawned by a later test would run.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     monkeypatch.setenv("CURATE_RUN", str(run.folder))
     page = AppTest.from_file(str(PAGE), default_timeout=30).run()
     assert not page.exception

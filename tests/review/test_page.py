@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ HOSTILE = "<img src=x onerror=alert(1)> ![x](http://evil.example/b.png) \u202egn
 
 
 def page(run: Run, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    # AppTest leaves the page as __main__, which a process spawned by a later test would run.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     monkeypatch.setenv("CURATE_RUN", str(run.folder))
     monkeypatch.setenv("CURATE_REVIEWER", "ana")
     at = AppTest.from_file(str(PAGE), default_timeout=30).run()
