@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -66,8 +66,9 @@ def candidate_pairs(
     for band in range(BANDS):
         keys = sketch.keys[rows, band]
         order = np.argsort(keys, kind="stable")
-        in_crowd[rows, band] = _is_crowd(keys[order])[np.argsort(order, kind="stable")]
-        for left, right in _pairs_in_buckets(keys[order]):
+        start_of, size_of = buckets(keys[order])
+        in_crowd[rows[order], band] = size_of > CROWD
+        for left, right in _pairs_in_buckets(start_of, size_of):
             for part in range(0, len(left), AT_ONCE):
                 a, b = rows[order[left[part : part + AT_ONCE]]], rows[order[right[part : part + AT_ONCE]]]
                 met_before = ((sketch.keys[a, :band] == sketch.keys[b, :band]) & ~in_crowd[a, :band]).any(axis=1)
@@ -76,20 +77,18 @@ def candidate_pairs(
                 yield a[close], b[close]
 
 
-def _is_crowd(keys: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    """Which of some sorted keys stand in a bucket of more than CROWD."""
+def buckets(keys: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where the run of equal keys that each of some sorted keys is in starts, and how many keys it has."""
     starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
     sizes = np.diff(np.r_[starts, len(keys)])
-    return np.repeat(sizes > CROWD, sizes)
+    return np.repeat(starts, sizes), np.repeat(sizes, sizes)
 
 
-def _pairs_in_buckets(keys: NDArray[np.uint32]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Positions of rows to compare, given sorted keys: equal keys are a bucket."""
-    starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
-    sizes = np.diff(np.r_[starts, len(keys)])
-    size_of: NDArray[np.intp] = np.repeat(sizes, sizes)
-    start_of: NDArray[np.intp] = np.repeat(starts, sizes)
-    position = np.arange(len(keys))
+def _pairs_in_buckets(
+    start_of: NDArray[np.intp], size_of: NDArray[np.intp]
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Positions of rows to compare, given where the bucket of each position starts and its size."""
+    position = np.arange(len(start_of))
     is_crowd = size_of > CROWD
     for distance in range(1, CROWD):
         ends: NDArray[np.intp] = position + distance

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from curate.dedup.engines import candidates
-from curate.dedup.lsh import AT_ONCE
+from curate.dedup.lsh import AT_ONCE, buckets
 from curate.dedup.same import IDENTICAL, Sameness, fillings, sameness
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ LEAST_TEMPLATE = 3  # rows beside the first that change the same place
 MOST_GROUPS = 100  # groups that one connected component falls into, at most
 
 Edits = dict[int, str]
+Compare = Callable[[int, int], "Sameness | None"]
 
 
 class Pair(NamedTuple):
@@ -84,7 +85,7 @@ def near_duplicates(corpus: Corpus, least: float) -> list[Group]:
     first = distinct(corpus)
     compare = _same_sample(corpus, least)
     pairs = list(verified(corpus, _likely(corpus, candidates(corpus, "samples", first)), corpus.rows, compare))
-    return groups(pairs, lambda row: rank(corpus, row), compare, _edits(corpus))
+    return groups(pairs, lambda row: rank(corpus, row), compare, lambda a, b: edits(corpus.turns(a), corpus.turns(b)))
 
 
 def distinct(corpus: Corpus) -> NDArray[np.intp]:
@@ -116,29 +117,26 @@ def _likely(
         yield a[likely], b[likely]
 
 
-def _same_sample(corpus: Corpus, least: float) -> Callable[[int, int], Sameness | None]:
+def _same_sample(corpus: Corpus, least: float) -> Compare:
     turns = lru_cache(maxsize=1024)(corpus.turns)
     return lambda a, b: same_turns(turns(a), turns(b), least)
 
 
-def _edits(corpus: Corpus) -> Callable[[int, int], Edits]:
-    def edits(kept: int, other: int) -> Edits:
-        """What `other` has instead, by the token of `kept`, counted through all its turns."""
-        found: Edits = {}
-        before = 0
-        for mine, theirs in zip(corpus.turns(kept), corpus.turns(other), strict=True):
-            found |= {before + place: filler for place, filler in fillings(mine.text, theirs.text).items()}
-            before += len(mine.text) + 1
-        return found
-
-    return edits
+def edits(left: Sequence[Turn], right: Sequence[Turn]) -> Edits:
+    """What the right turns have instead, by the token of the left ones, counted through all of them."""
+    found: Edits = {}
+    before = 0
+    for mine, other in zip(left, right, strict=True):
+        found |= {before + place: filler for place, filler in fillings(mine.text, other.text).items()}
+        before += len(mine.text) + 1
+    return found
 
 
 def verified(
     corpus: Corpus,
     pairs: Iterable[tuple[NDArray[np.intp], NDArray[np.intp]]],
     sketch: Sketches,
-    compare: Callable[[int, int], Sameness | None],
+    compare: Compare,
 ) -> Iterator[Pair]:
     """The pairs that `compare` finds the same; by several processes where there are many pairs."""
     jobs = corpus.config.jobs or 1
@@ -168,13 +166,12 @@ def closest(
     for side in (left, right):
         order = np.lexsort((-alike, side))
         sides = side[order]
-        begins = np.flatnonzero(np.r_[True, sides[1:] != sides[:-1]]) if len(sides) else np.zeros(0, np.intp)
-        rank = np.arange(len(sides)) - np.repeat(begins, np.diff(np.r_[begins, len(sides)]))
+        start_of, _ = buckets(sides)
+        rank = np.arange(len(sides)) - start_of
         stays[order[rank < PARTNERS]] = True
     return left[stays], right[stays]
 
 
-Compare = Callable[[int, int], "Sameness | None"]
 _compare_in_process: Compare
 
 
@@ -233,12 +230,12 @@ def groups(
     pairs: Sequence[Pair],
     rank: Callable[[int], Any],
     compare: Compare,
-    edits: Callable[[int, int], Edits] | None = None,
+    edited: Callable[[int, int], Edits] | None = None,
 ) -> list[Group]:
     """Connected components of the pairs, each around its member of the least rank.
 
-    A member that is not the same as that one is left over; those left over form groups of their own. With `edits`, what
-    one member has in the place of another's words, the rows of one template are told from edited copies.
+    A member that is not the same as that one is left over; those left over form groups of their own. With `edited`,
+    what one member has in the place of another's words, the rows of one template are told from edited copies.
     """
     known = {(pair.left, pair.right): pair.sameness for pair in pairs}
     found: list[Group] = []
@@ -254,8 +251,8 @@ def groups(
                 others.append((other, same))
             else:
                 left_over.add(other)
-        if edits and len(others) >= LEAST_TEMPLATE:
-            filled = fillers({other: edits(kept, other) for other, _ in others})
+        if edited and len(others) >= LEAST_TEMPLATE:
+            filled = fillers({other: edited(kept, other) for other, _ in others})
             others = [(other, same) for other, same in others if other not in filled]
             alike: dict[str, set[int]] = defaultdict(set)
             for other, filler in filled.items():
@@ -274,8 +271,8 @@ def fillers(edited: dict[int, Edits]) -> dict[int, str]:
     A slot is a place that half of the members change, nearly each in its own way: nobody edits a copy so.
     """
     ways: dict[int, Counter[str]] = defaultdict(Counter)
-    for edits in edited.values():
-        for place, filler in edits.items():
+    for changes in edited.values():
+        for place, filler in changes.items():
             ways[place][filler] += 1
     slots = {
         place
@@ -283,9 +280,9 @@ def fillers(edited: dict[int, Edits]) -> dict[int, str]:
         if (changed := fillings.total()) >= max(LEAST_TEMPLATE, len(edited) / 2) and len(fillings) > changed / 2
     }
     filled: dict[int, str] = {}
-    for member, edits in edited.items():
-        in_slots = [filler for place, filler in edits.items() if place in slots]
-        if in_slots and 2 * len(in_slots) >= len(edits):
+    for member, changes in edited.items():
+        in_slots = [filler for place, filler in changes.items() if place in slots]
+        if in_slots and 2 * len(in_slots) >= len(changes):
             filled[member] = " | ".join(in_slots)
     return filled
 

@@ -19,8 +19,8 @@ from curate.dedup.asks import LEAST, same_answer
 from curate.dedup.corpus import Turn, hash_of, plain
 from curate.dedup.lsh import AT_ONCE, BANDS, CROWD, LEAST_JACCARD, Sketches
 from curate.dedup.minhash import BINS
-from curate.dedup.near import LEAST_TEMPLATE, Edits, fillers, same_turns
-from curate.dedup.same import IDENTICAL, Sameness, fillings
+from curate.dedup.near import LEAST_TEMPLATE, edits, fillers, same_turns
+from curate.dedup.same import IDENTICAL, Sameness
 from curate.dedup.splits import AGAINST
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ class _Units:
         for centre, others in around.items():
             if len(others) >= LEAST_TEMPLATE:
                 asks = request(centre).asks
-                filled = fillers({other: _edits(asks, request(other).asks) for other in others.values()})
+                filled = fillers({other: edits(asks, request(other).asks) for other in others.values()})
                 found |= {pair for pair, other in others.items() if other in filled}
         return found
 
@@ -262,16 +262,6 @@ class _Units:
         if not asked.changed or (claim.key is not None and claim.key == claim_there.key):
             return Match("prompt", other, asked.similarity, question.message)
         return None
-
-
-def _edits(left: list[Turn], right: list[Turn]) -> Edits:
-    """What the right turns have instead, by the place of a token in the left ones."""
-    found: Edits = {}
-    before = 0
-    for mine, other in zip(left, right, strict=True):
-        found |= {before + place: filler for place, filler in fillings(mine.text, other.text).items()}
-        before += len(mine.text) + 1
-    return found
 
 
 def _hash(turns: Iterable[Turn]) -> int:

@@ -337,8 +337,6 @@ def _is_value(key: str) -> bool:
 
 def _values(words: Words, tokens: slice) -> set[tuple[str, str]]:
     """The values that some tokens are, or are part of: a unit belongs to the number before it."""
-    if tokens.start == tokens.stop:
-        return set()
     start, end = words.span(tokens)
     first, last = words.span(slice(max(tokens.start - 1, 0), min(tokens.stop + 1, len(words.keys))))
     return {
