@@ -10,7 +10,7 @@ from curate.contradiction.answers import Claim, Disagreement, disagreement, read
 from curate.contradiction.questions import asks_for_variety
 from curate.contradiction.values import values_in
 from curate.dedup.asks import Member, asks
-from curate.dedup.same import meaning
+from curate.dedup.words import meaning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

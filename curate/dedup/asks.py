@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from curate.dedup.corpus import plain
 from curate.dedup.engines import candidates
+from curate.dedup.folded import plain
 from curate.dedup.near import SHORT_ANSWER, Compare, Pair, groups, same_turns, verified
 from curate.dedup.same import IDENTICAL, Sameness, sameness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -42,7 +42,8 @@ def asks(corpus: Corpus) -> list[list[Member]]:
     """
     asked = _asked(corpus)
     first, copies = _by_hash(corpus, asked)
-    pairs = list(verified(corpus, _worth_comparing(corpus, first, copies), corpus.contexts, same_context(corpus)))
+    worth = _worth_comparing(corpus, first, copies)
+    pairs = list(verified(corpus, worth, corpus.contexts, _gist_of_context(corpus), same_context(corpus)))
     found = {group.kept: group.others for group in groups(pairs, lambda exchange: exchange, same_context(corpus))}
     joined = {other for others in found.values() for other, _ in others}
     asking: dict[int, list[Member]] = {}
@@ -103,6 +104,10 @@ def same_context(corpus: Corpus) -> Compare:
     """A function that compares the contexts of two exchanges."""
     context = lru_cache(maxsize=1024)(lambda exchange: corpus.exchange(exchange).context)
     return lambda a, b: same_turns(context(a), context(b), LEAST)
+
+
+def _gist_of_context(corpus: Corpus) -> Callable[[int], str]:
+    return lambda exchange: corpus.gist(int(corpus.sample[exchange]), int(corpus.turn[exchange]))
 
 
 def same_answer(mine: str, theirs: str) -> Sameness | None:

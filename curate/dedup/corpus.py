@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import marshal
 import mmap
-import re
 import tempfile
-import unicodedata
 import weakref
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from curate.dedup.folded import Folded
 from curate.dedup.lsh import Sketches, bits, sketches
 from curate.dedup.minhash import EMPTY, densified, signatures
 from curate.dedup.ngrams import NgramIndex
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 
 ANSWER_BITS = 32
+TURN = "\x01"  # behind each turn of a gist
 
 
 class Turn(NamedTuple):
@@ -91,20 +92,26 @@ class Pack:
 
 def pack(samples: Sequence[Sample]) -> Pack:
     """Sketch the samples of a batch."""
-    records: list[bytes] = []
     turns: list[Turn] = []
-    sample_of: list[int] = []
+    first_turn = [0]
     answers: list[list[int]] = []
-    for number, sample in enumerate(samples):
+    for sample in samples:
         mine = turns_of(sample)
-        records.append(marshal.dumps([tuple(turn) for turn in mine]))
         learned = {i for i, _ in sample.answers()}
         answers.append([len(turns) + i for i, turn in enumerate(mine) if turn.message in learned and turn.text])
         turns += mine
-        sample_of += [number] * len(mine)
-    by_turn = signatures([turn.text for turn in turns])
-    spoken = [(turn.role, plain(turn.text)) for turn in turns]
-    first_turn: NDArray[np.intp] = np.searchsorted(np.array(sample_of, dtype=np.int64), np.arange(len(samples)))
+        first_turn.append(len(turns))
+    folded = Folded([turn.text for turn in turns])
+    by_turn = signatures(folded)
+    spoken = [
+        (turn.role, text or turn.text.encode("utf-8", "surrogatepass"))
+        for turn, text in zip(turns, folded.said(), strict=True)
+    ]
+    gists = folded.gists()
+    records = [
+        marshal.dumps((gists[start:end], marshal.dumps([tuple(turn) for turn in turns[start:end]])))
+        for start, end in pairwise(first_turn)
+    ]
 
     exchanges = [(number, turn) for number, mine in enumerate(answers) for turn in mine]
     contexts = np.full((len(exchanges), by_turn.shape[1]), EMPTY, dtype=np.uint32)
@@ -115,7 +122,9 @@ def pack(samples: Sequence[Sample]) -> Pack:
             np.minimum.reduce(by_turn[start:turn], axis=0, out=contexts[i])
         context_hash[i] = hash_of(spoken[start:turn])
     rows = np.full((len(samples), by_turn.shape[1]), EMPTY, dtype=np.uint32)
-    np.minimum.at(rows, np.array(sample_of, dtype=np.int64), by_turn)
+    starts = np.array(first_turn)
+    says_something = np.diff(starts) > 0
+    rows[says_something] = np.minimum.reduceat(by_turn, starts[:-1][says_something], axis=0) if turns else EMPTY
     return Pack(
         places=[sample.place for sample in samples],
         records=b"".join(records),
@@ -169,25 +178,11 @@ def _arguments(call: Any) -> Any:
         return call.arguments
 
 
-_PUNCTUATION = "!\"'(),.:;?[]_`{}"
-_NO_PUNCTUATION = str.maketrans(_PUNCTUATION, " " * len(_PUNCTUATION))
-_ANY_PUNCTUATION = re.compile(rf"[{re.escape(_PUNCTUATION)}¡¿…“”‘’«»‹›„、。「」『』【】《》〈〉·؟،؛।]+")
-
-
-def plain(text: str) -> str:
-    """What a text says, whatever its case, punctuation, white space and Unicode form."""
-    if text.isascii():
-        words = text.lower().translate(_NO_PUNCTUATION).split()
-    else:
-        words = _ANY_PUNCTUATION.sub(" ", unicodedata.normalize("NFKC", text).casefold()).split()
-    return " ".join(words) or text
-
-
-def hash_of(turns: Sequence[tuple[str, str]]) -> int:
-    """A hash of 64 bits of some turns, each a role and a plain text."""
+def hash_of(turns: Sequence[tuple[str, bytes]]) -> int:
+    """A hash of 64 bits of some turns, each a role and the bytes of its plain text."""
     digest = blake2b(digest_size=8)
     for role, text in turns:
-        digest.update(f"{role}\0{text}\0".encode("utf-8", "surrogatepass"))
+        digest.update(b"%b\0%b\0" % (role.encode("utf-8", "surrogatepass"), text))
     return int.from_bytes(digest.digest(), "little")
 
 
@@ -225,52 +220,76 @@ class Corpus:
 
     @cached_property
     def rows(self) -> Sketches:
-        return _joined([pack.rows for pack in self._packs])
+        return self._sketches("rows")
 
     @cached_property
     def contexts(self) -> Sketches:
-        return _joined([pack.contexts for pack in self._packs])
+        return self._sketches("contexts")
 
     @cached_property
     def sample(self) -> NDArray[np.int64]:
         """The sample of each exchange."""
         sizes = np.cumsum([0, *(len(pack.places) for pack in self._packs)])
-        return np.concatenate([pack.sample + before for pack, before in zip(self._packs, sizes, strict=False)])
+        parts = self._taken("sample")
+        return np.concatenate([part + before for part, before in zip(parts, sizes, strict=False)])
 
     @cached_property
     def turn(self) -> NDArray[np.int32]:
-        return np.concatenate([pack.turn for pack in self._packs])
+        return self._joined("turn")
 
     @cached_property
     def context_hash(self) -> NDArray[np.uint64]:
-        return np.concatenate([pack.context_hash for pack in self._packs])
+        return self._joined("context_hash")
 
     @cached_property
     def answer_hash(self) -> NDArray[np.uint64]:
-        return np.concatenate([pack.answer_hash for pack in self._packs])
+        return self._joined("answer_hash")
 
     @cached_property
     def answer_length(self) -> NDArray[np.int32]:
-        return np.concatenate([pack.answer_length for pack in self._packs])
+        return self._joined("answer_length")
 
     @cached_property
     def answer_bits(self) -> NDArray[np.uint8]:
-        return np.concatenate([pack.answer_bits for pack in self._packs])
+        return self._joined("answer_bits")
 
     @cached_property
     def _ends(self) -> NDArray[np.int64]:
-        sizes = np.cumsum([0, *(int(pack.ends[-1]) if len(pack.ends) else 0 for pack in self._packs)])
-        return np.concatenate([[0], *(pack.ends + before for pack, before in zip(self._packs, sizes, strict=False))])
+        parts = self._taken("ends")
+        sizes = np.cumsum([0, *(int(part[-1]) if len(part) else 0 for part in parts)])
+        return np.concatenate([[0], *(part + before for part, before in zip(parts, sizes, strict=False))])
 
     @cached_property
     def _texts(self) -> mmap.mmap:
         self._spool.flush()
         return mmap.mmap(self._spool.fileno(), 0, access=mmap.ACCESS_READ)
 
+    def _taken(self, name: str) -> list[Any]:
+        """What the packs have of one name; they give it up, so that nothing is in memory twice."""
+        parts = [getattr(pack, name) for pack in self._packs]
+        for pack in self._packs:
+            delattr(pack, name)
+        return parts
+
+    def _joined(self, name: str) -> NDArray[Any]:
+        joined: NDArray[Any] = np.concatenate(self._taken(name))
+        return joined
+
+    def _sketches(self, name: str) -> Sketches:
+        keys, bits = map(np.concatenate, zip(*self._taken(name), strict=True))
+        return Sketches(keys, bits)
+
     def turns(self, sample: int) -> list[Turn]:
         """The turns of a sample, read from disk."""
-        record = self._texts[self._ends[sample] : self._ends[sample + 1]]
-        return [Turn(*turn) for turn in marshal.loads(record)]
+        return [Turn(*turn) for turn in marshal.loads(self._record(sample)[1])]
+
+    def gist(self, sample: int, turns: int | None = None) -> str:
+        """The words that carry meaning of a sample's first turns (all of them), each as one character, turn by turn."""
+        gists = self._record(sample)[0]
+        return TURN.join(gist.decode("utf-32-le") for gist in gists[:turns]) + TURN
+
+    def _record(self, sample: int) -> Any:
+        return marshal.loads(self._texts[self._ends[sample] : self._ends[sample + 1]])
 
     def exchange(self, number: int) -> Exchange:
         """An exchange with its texts, read from disk."""
@@ -313,7 +332,3 @@ class Corpus:
         last: NDArray[np.int64] = np.full(len(self.places), -1, dtype=np.int64)
         last[self.sample] = np.arange(len(self.sample))
         return last
-
-
-def _joined(parts: Sequence[Sketches]) -> Sketches:
-    return Sketches(np.concatenate([part.keys for part in parts]), np.concatenate([part.bits for part in parts]))

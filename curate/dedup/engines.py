@@ -78,7 +78,7 @@ def by_datasketch(corpus: Corpus, unit: Unit, among: NDArray[np.intp]) -> Pairs:
 
 
 def _shingles(corpus: Corpus, unit: Unit, number: int) -> set[bytes]:
-    from curate.dedup.corpus import plain
+    from curate.dedup.folded import plain
 
     turns = corpus.turns(number) if unit == "samples" else corpus.exchange(number).context
     texts = [plain(turn.text).encode("utf-8", "surrogatepass") for turn in turns]

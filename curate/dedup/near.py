@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from curate.dedup.engines import candidates
+from curate.dedup.gist import may_be_same
 from curate.dedup.lsh import AT_ONCE, buckets
-from curate.dedup.same import IDENTICAL, Sameness, fillings, sameness
+from curate.dedup.same import IDENTICAL, Sameness, sameness
+from curate.dedup.words import fillings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -53,19 +55,22 @@ class Group(NamedTuple):
 def same_turns(left: Sequence[Turn], right: Sequence[Turn], least: float) -> Sameness | None:
     """Compare two conversations turn by turn; None if their roles differ or one turn says something else.
 
-    The last two turns and all the others together must be `least` the same; one of the others may be less so.
+    The last two messages and all those before them together must be `least` the same; one of these may be less so.
     """
     if len(left) != len(right):
         return None
     similarity, changed, edited, size = 1.0, 0.0, 0.0, 0
-    for behind, (mine, other) in enumerate(zip(reversed(left), reversed(right), strict=True)):
+    behind = 0  # messages: tools, a label and rejected answers are none
+    for mine, other in zip(reversed(left), reversed(right), strict=True):
         if mine.role != other.role:
             return None
-        same = sameness(mine.text, other.text, least if behind < 2 else min(least, LEAST_EARLIER))
+        is_strict = mine.message < 0 or behind < 2
+        behind += mine.message >= 0
+        same = sameness(mine.text, other.text, least if is_strict else min(least, LEAST_EARLIER))
         if same is None:
             return None
         changed += same.changed
-        if behind < 2:
+        if is_strict:
             similarity = min(similarity, same.similarity)
         else:
             size += max(len(mine.text), len(other.text))
@@ -84,7 +89,9 @@ def near_duplicates(corpus: Corpus, least: float) -> list[Group]:
     """
     first = distinct(corpus)
     compare = _same_sample(corpus, least)
-    pairs = list(verified(corpus, _likely(corpus, candidates(corpus, "samples", first)), corpus.rows, compare))
+    pairs = list(
+        verified(corpus, _likely(corpus, candidates(corpus, "samples", first)), corpus.rows, corpus.gist, compare)
+    )
     return groups(pairs, lambda row: rank(corpus, row), compare, lambda a, b: edits(corpus.turns(a), corpus.turns(b)))
 
 
@@ -136,20 +143,32 @@ def verified(
     corpus: Corpus,
     pairs: Iterable[tuple[NDArray[np.intp], NDArray[np.intp]]],
     sketch: Sketches,
+    gist: Callable[[int], str],
     compare: Compare,
 ) -> Iterator[Pair]:
     """The pairs that `compare` finds the same; by several processes where there are many pairs."""
     jobs = corpus.config.jobs or 1
-    parts = list(pairs)
-    left = np.concatenate([np.zeros(0, np.intp), *(a for a, _ in parts)])
-    right = np.concatenate([np.zeros(0, np.intp), *(b for _, b in parts)])
-    each = np.unique(np.stack([left, right], axis=1), axis=0)
-    left, right = closest(each[:, 0], each[:, 1], sketch)
+    parts = [np.zeros((0, 2), np.intp), *(np.stack(part, axis=1) for part in pairs)]
+    each = np.unique(np.concatenate(parts), axis=0)
+    left, right = closest(*_possible(each[:, 0], each[:, 1], gist, jobs), sketch)
     work = np.stack([left, right], axis=1)[np.argsort(families(left, right), kind="stable")]
     if jobs > 1 and len(work) > WORTH_A_PROCESS and "fork" in multiprocessing.get_all_start_methods():
         yield from _in_processes(jobs, work, compare)
     else:
         yield from _compared(work, compare)
+
+
+def _possible(
+    left: NDArray[np.intp], right: NDArray[np.intp], gist: Callable[[int], str], jobs: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The pairs that may be the same by the words that carry meaning."""
+    possible: NDArray[np.bool_] = np.ones(len(left), dtype=bool)
+    for start in range(0, len(left), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        gists = {row: gist(row) for row in np.union1d(left[part], right[part]).tolist()}
+        mine, other = ([gists[row] for row in side[part].tolist()] for side in (left, right))
+        possible[part] = may_be_same(mine, other, jobs)
+    return left[possible], right[possible]
 
 
 def closest(

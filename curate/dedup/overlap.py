@@ -16,7 +16,8 @@ from curate.contradiction.answers import disagreement, read_answer
 from curate.contradiction.groups import MOST_COMPARED, have_to_agree
 from curate.contradiction.questions import asks_for_variety
 from curate.dedup.asks import LEAST, same_answer
-from curate.dedup.corpus import Turn, hash_of, plain
+from curate.dedup.corpus import Turn, hash_of
+from curate.dedup.folded import plain
 from curate.dedup.lsh import AT_ONCE, BANDS, CROWD, LEAST_JACCARD, Sketches
 from curate.dedup.minhash import BINS
 from curate.dedup.near import LEAST_TEMPLATE, edits, fillers, same_turns
@@ -265,7 +266,7 @@ class _Units:
 
 
 def _hash(turns: Iterable[Turn]) -> int:
-    return hash_of([(turn.role, plain(turn.text)) for turn in turns])
+    return hash_of([(turn.role, plain(turn.text).encode("utf-8", "surrogatepass")) for turn in turns])
 
 
 def cross_pairs(sketch: Sketches, mine: NDArray[np.intp], theirs: NDArray[np.intp]) -> Pairs:

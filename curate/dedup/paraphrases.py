@@ -18,7 +18,7 @@ from rapidfuzz.distance import Indel, Levenshtein
 
 from curate.contradiction.questions import read_question
 from curate.contradiction.values import Value, is_negated_form, negations, values_in
-from curate.dedup.corpus import plain
+from curate.dedup.folded import plain
 from curate.dedup.semantic import Embeddings, embed, near_pairs
 from curate.dedup.word_sets import FUNCTION_WORDS, are_exclusive
 

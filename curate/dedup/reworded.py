@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from curate.contradiction.answers import disagreement, read_answer
-from curate.dedup.corpus import plain
+from curate.dedup.folded import plain
 from curate.dedup.near import Pair, distinct, groups, rank, same_turns
 from curate.dedup.paraphrases import cosines, paraphrases, same_values
 from curate.dedup.same import Sameness, sameness

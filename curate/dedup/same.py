@@ -3,72 +3,42 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from array import array
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from rapidfuzz.distance import DamerauLevenshtein, Levenshtein, Postfix, Prefix
+from rapidfuzz.distance import DamerauLevenshtein, Prefix
 
 from curate.contradiction.values import is_negated_form, negations, values_in
 from curate.dedup.word_sets import FUNCTION_WORDS, are_exclusive
+from curate.dedup.words import (
+    GAP,
+    LONGEST_EDIT,
+    Block,
+    Words,
+    characters,
+    compared,
+    composed,
+    content,
+    keys_of,
+    phrases,
+    weight,
+    words_in,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
-# In scripts that put no space between words one character is a token, and a word is two (Han, kana) or four (Thai,
-# Lao, Khmer, Burmese) of them. The marks of Hebrew, Arabic and Indian scripts belong to the letter before them.
-_HALVES = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_QUARTERS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
-_MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0962\u0963\u0981-\u0dff"
-_NUMBER = r"\d+(?:[.,:/-]\d+)*"
-_SYMBOL = r"(?<![^\W_])-(?=\w)|[+*/=<>^%&|~$€£¥@\\]"
-_PUNCTUATION = (
-    "!-/:-@\\[-`{-~\u00a1\u00a7\u00ab\u00b6\u00b7\u00bb\u00bf"
-    "\u2010-\u2027\u2030-\u205e\u060c\u061b\u061f\u06d4\u0964\u0965\u3001-\u303f\u30fb"
-)
-_TOKEN_IN_ASCII = re.compile(rf"{_NUMBER}|[A-Za-z_]+(?:(?<=n)'t)?|{_SYMBOL}", re.ASCII)
-_TOKEN = re.compile(
-    rf"{_NUMBER}|[{_HALVES}{_QUARTERS}]|(?:(?![{_HALVES}{_QUARTERS}])[^\W\d]|[{_MARKS}])+(?:(?<=n)['’]t)?|{_SYMBOL}|[^\w\s{_PUNCTUATION}{_MARKS}\u200b-\u200f\ufe00-\ufe0f]"
-)
-_SPACELESS = re.compile(f"[{_HALVES}{_QUARTERS}]")
-_HALF = re.compile(f"[{_HALVES}]")
 _SENTENCE_END = re.compile(r"[.!?:](?=\s|$)|[\n。！？؟：]")
 _QUESTION_MARKS = frozenset("?？؟")
 _FIELD_ENDS = frozenset('\n"“”‘’«»「」『』:：|\t')
 
-_FUNCTION_WEIGHT = 0.25
-
-LONGEST_EDIT = 5.0  # words: a phrase as long as this, added or in the place of another, is more than an edit
 SLOTS = 1 / 3  # slots in so many of the edited places are no chance edits
 LEAST_PHRASE = 1.75  # words: fewer edited ones do not make another sentence
 REWORDED = 3.0  # words: fewer edited ones around a passage are edits
 MUCH = 0.4  # of what a sentence says
-LONG_PLACE = 60  # characters
-WINDOW = 150  # characters
 LONGEST_SENTENCE = 500  # characters
-
-
-class Words(NamedTuple):
-    """The part of a text from `start` on as tokens (words, numbers, symbols): in lower case, and where they stand."""
-
-    text: str
-    start: int
-    keys: list[str]
-    starts: array[int]
-
-    def span(self, tokens: slice) -> tuple[int, int]:
-        """Where some tokens, at least one, stand in the text."""
-        last = tokens.stop - 1
-        return self.start + self.starts[tokens.start], self.start + self.starts[last] + len(self.keys[last])
-
-
-class Block(NamedTuple):
-    """A place where two texts differ: some tokens of the left one stand where others of the right one stand."""
-
-    left: slice
-    right: slice
 
 
 class Sameness(NamedTuple):
@@ -94,35 +64,24 @@ def sameness(left: str, right: str, least: float) -> Sameness | None:
     """
     if left == right:
         return IDENTICAL
-    left, right = sorted((_composed(left), _composed(right)))
+    left, right = sorted((composed(left), composed(right)))
     if min(len(left), len(right)) < (least - 0.2) * max(len(left), len(right)):
         return None
-    head, tail = _common_ends(left, right)
-    if min(len(left), len(right)) - head - tail > LONG_PLACE:
-        ends = (
-            (left[head : head + WINDOW], right[head : head + WINDOW]),
-            (
-                left[max(head, len(left) - tail - WINDOW) : len(left) - tail],
-                right[max(head, len(right) - tail - WINDOW) : len(right) - tail],
-            ),
-        )
-        if any(_is_replaced(*end) for end in ends):
-            return None
-        head = tail = 0  # whole texts are split once for all their pairs
-    mine, other = left[head : len(left) - tail], right[head : len(right) - tail]
-    keys, others = _keys(mine), _keys(other)
-    if keys == others:
-        return IDENTICAL if keys or head or left.split() == right.split() else None
-    blocks = list(_differences(keys, others))
+    texts = compared(left, right)
+    if texts is None:
+        return None
+    keys, others, blocks = texts.keys, texts.others, texts.blocks
+    if not blocks:
+        return IDENTICAL if len(keys) > 1 or texts.parts[0].left.start or left.split() == right.split() else None
     size = len(left) + len(right)
-    edited = sum(_characters(keys[block.left]) + _characters(others[block.right]) for block in blocks)
+    edited = sum(characters(keys[block.left]) + characters(others[block.right]) for block in blocks)
     if edited > (1 - least) * size:
         return None
-    phrases = list(_joined(keys, blocks))
-    if any(max(_words(keys[gone]), _words(others[come])) >= LONGEST_EDIT for gone, come in phrases):
+    changes = list(phrases(keys, blocks))
+    if any(max(words_in(keys[gone]), words_in(others[come])) >= LONGEST_EDIT for gone, come in changes):
         return None
-    a, b = Words(left, head, keys, _starts(mine)), Words(right, head, others, _starts(other))
-    if _asks_something_else(a, b, blocks, phrases):
+    a, b = texts.words()
+    if _asks_something_else(a, b, blocks, changes):
         return None
     changed = sum(_meaning_changed(a, b, block) for block in blocks)
     if changed >= REWORDED and (passage := _passage(a, blocks)) > size / 4 and 2 * edited > size - 2 * passage:
@@ -132,146 +91,13 @@ def sameness(left: str, right: str, least: float) -> Sameness | None:
 
 def _passage(words: Words, blocks: list[Block]) -> int:
     """The length of the longest stretch of a text without a difference, in characters."""
-    ends = [
-        words.start + words.starts[block.left.start] if block.left.start < len(words.keys) else len(words.text)
-        for block in blocks
-    ]
+    ends = [words.starts[block.left.start] for block in blocks]
     begins = [
         words.span(block.left)[1] if block.left.start < block.left.stop else end
         for block, end in zip(blocks, ends, strict=True)
     ]
-    return max(end - begin for begin, end in zip([0, *begins], [*ends, len(words.text)], strict=True))
-
-
-def meaning(text: str) -> float:
-    """How many words of a text carry meaning; those that carry little count for a quarter."""
-    return _words(_keys(text))
-
-
-def fillings(left: str, right: str) -> dict[int, str]:
-    """What the right text has instead, by the number of the token of the left one; nothing for what it adds."""
-    mine, other = _keys(left), _keys(right)
-    found: dict[int, str] = {}
-    for block in _differences(mine, other):
-        found |= dict.fromkeys(range(block.left.start, block.left.stop), " ".join(other[block.right]))
-    return found
-
-
-def _common_ends(left: str, right: str) -> tuple[int, int]:
-    """How many characters the texts share at the start and at the end, but for the word next to a difference.
-
-    Where no space is near (a script without them, or a short text), nothing is cut off.
-    """
-    head = Prefix.similarity(left, right)
-    if head < max(len(left), len(right)):
-        space = left.rfind(" ", max(0, head - LONG_PLACE), head)
-        head = left.rfind(" ", 0, space) + 1 if space > 0 else 0
-    tail = min(Postfix.similarity(left, right), len(left) - head, len(right) - head)
-    if tail:
-        space = left.find(" ", len(left) - tail, len(left) - tail + LONG_PLACE)
-        after = left.find(" ", space + 1) if space >= 0 else -1
-        tail = len(left) - after if after >= 0 else 0
-    return head, tail
-
-
-def _is_replaced(left: str, right: str) -> bool:
-    """Whether a long phrase stands for another one, seen in a stretch where two texts begin or cease to differ."""
-    mine, other = left.lower().translate(_NO_MARKS).split(), right.lower().translate(_NO_MARKS).split()
-    return any(
-        min(_words(mine[gone]), _words(other[come])) >= LONGEST_EDIT
-        for gone, come in _joined(mine, list(_differences(mine, other)))
-    )
-
-
-_NO_MARKS = str.maketrans(dict.fromkeys(",.;:!?\"'()", " "))
-
-
-@lru_cache(maxsize=1024)
-def _composed(text: str) -> str:
-    return text if text.isascii() else unicodedata.normalize("NFKC", text)
-
-
-def _lower(text: str) -> str:
-    """The text in lower case, each character in its place: only the Turkish capital İ would become two."""
-    return text.replace("İ", "i").lower()
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    return _TOKEN_IN_ASCII if text.isascii() else _TOKEN
-
-
-@lru_cache(maxsize=4096)
-def _keys(text: str) -> list[str]:
-    keys = _pattern(text).findall(_lower(text))
-    return [key.replace("ß", "ss") for key in keys] if "ß" in text else keys
-
-
-@lru_cache(maxsize=4096)
-def _starts(text: str) -> array[int]:
-    return array("I", [match.start() for match in _pattern(text).finditer(_lower(text))])
-
-
-def _characters(keys: Sequence[str]) -> int:
-    """How many characters some tokens are; of words that carry little meaning only one each."""
-    return sum(map(_length, keys))
-
-
-@lru_cache(maxsize=65536)
-def _length(key: str) -> int:
-    return 1 if len(key) == 1 or key in FUNCTION_WORDS else len(key) + 1
-
-
-def _words(keys: Sequence[str]) -> float:
-    return sum(map(_weight, keys))
-
-
-def _content(keys: Sequence[str]) -> float:
-    """The same without the words that carry little meaning."""
-    return sum(_weight(key) for key in keys if key not in FUNCTION_WORDS)
-
-
-@lru_cache(maxsize=65536)
-def _weight(key: str) -> float:
-    """How much of a word with a meaning a token is."""
-    if len(key) > 1 or key.isascii():
-        return _FUNCTION_WEIGHT if key in FUNCTION_WORDS or not key[0].isalnum() else 1.0
-    if _SPACELESS.match(key):
-        return 0.5 if _HALF.match(key) else 0.25
-    return 1.0 if key.isalnum() else _FUNCTION_WEIGHT
-
-
-def _differences(left: Sequence[str], right: Sequence[str]) -> Iterator[Block]:
-    """The blocks in which two lists of tokens differ, in order, an equal token between each two."""
-    last: Block | None = None
-    for op in Levenshtein.opcodes(left, right):
-        if op.tag == "equal":
-            continue
-        block = Block(slice(op.src_start, op.src_end), slice(op.dest_start, op.dest_end))
-        if last and last.left.stop == block.left.start and last.right.stop == block.right.start:
-            block = _from_to(last, block)
-        elif last:
-            yield last
-        last = block
-    if last:
-        yield last
-
-
-def _joined(left: Sequence[str], blocks: Iterable[Block]) -> Iterator[Block]:
-    """Blocks as phrases: those with nothing but the likes of "the" between them are one."""
-    last: Block | None = None
-    for block in blocks:
-        if last and FUNCTION_WORDS.issuperset(left[last.left.stop : block.left.start]):
-            last = _from_to(last, block)
-            continue
-        if last:
-            yield last
-        last = block
-    if last:
-        yield last
-
-
-def _from_to(first: Block, last: Block) -> Block:
-    return Block(slice(first.left.start, last.left.stop), slice(first.right.start, last.right.stop))
+    longest: int = max(end - begin for begin, end in zip([0, *begins], [*ends, len(words.text)], strict=True))
+    return longest
 
 
 def _asks_something_else(left: Words, right: Words, blocks: list[Block], phrases: list[Block]) -> bool:
@@ -288,6 +114,8 @@ def _asks_something_else(left: Words, right: Words, blocks: list[Block], phrases
 
 def _has_another_question(left: Words, right: Words, blocks: list[Block]) -> bool:
     """Whether most of what a question says was replaced, in both texts."""
+    if _QUESTION_MARKS.isdisjoint(left.text) or _QUESTION_MARKS.isdisjoint(right.text):
+        return False
     mine, other = (
         _questions_edited(words, parts)
         for words, parts in ((left, [block.left for block in blocks]), (right, [block.right for block in blocks]))
@@ -299,11 +127,11 @@ def _questions_edited(words: Words, parts: list[slice]) -> bool:
     edited: dict[tuple[int, int], float] = defaultdict(float)
     for part in parts:
         if part.start < part.stop:
-            edited[_sentence(words.text, *words.span(part))] += _content(words.keys[part])
+            edited[_sentence(words.text, *words.span(part))] += content(words.keys[part])
     return any(
         changed >= REWORDED
         and words.text[end : end + 1] in _QUESTION_MARKS
-        and changed > _content(_keys(words.text[start:end])) / 2
+        and changed > content(keys_of(words.text[start:end])) / 2
         for (start, end), changed in edited.items()
     )
 
@@ -326,8 +154,12 @@ def _is_another_value(left: Words, right: Words, block: Block) -> bool:
 
 
 def _may_hold_value(words: Words, tokens: slice) -> bool:
-    near = words.keys[max(tokens.start - 1, 0) : tokens.stop + 1]
-    return tokens.start < tokens.stop and any(map(_is_value, near))
+    return tokens.start < tokens.stop and any(map(_is_value, words.keys[_with_neighbours(words, tokens)]))
+
+
+def _with_neighbours(words: Words, tokens: slice) -> slice:
+    before, behind = max(tokens.start - 1, 0), tokens.stop
+    return slice(before + (words.keys[before] == GAP), behind + (words.keys[behind] != GAP))
 
 
 @lru_cache(maxsize=65536)
@@ -338,7 +170,7 @@ def _is_value(key: str) -> bool:
 def _values(words: Words, tokens: slice) -> set[tuple[str, str]]:
     """The values that some tokens are, or are part of: a unit belongs to the number before it."""
     start, end = words.span(tokens)
-    first, last = words.span(slice(max(tokens.start - 1, 0), min(tokens.stop + 1, len(words.keys))))
+    first, last = words.span(_with_neighbours(words, tokens))
     return {
         (value.kind, value.key)
         for value in values_in(words.text[first:last])
@@ -406,7 +238,7 @@ def _excludes(left: str, right: str) -> bool:
 def _is_named(words: Words, tokens: slice) -> bool:
     """Whether one of the tokens is a name: a capitalised word inside a sentence."""
     for i in range(tokens.start, tokens.stop):
-        start = words.start + words.starts[i]
+        start = words.starts[i]
         if words.text[start].isupper() and words.keys[i] != "i":
             before = words.text[max(0, start - 10) : start].rstrip(" \"'“‘(*_")[-1:]
             if before and before not in ".!?\n:":
@@ -429,51 +261,69 @@ def _is_field(words: Words, tokens: slice) -> bool:
 
 def _is_another_sentence(left: Words, right: Words, phrase: Block) -> bool:
     """Whether a phrase that stands for another one is most of what the sentence around it says, in both texts."""
-    gone, come = _words(left.keys[phrase.left]), _words(right.keys[phrase.right])
-    if min(_content(left.keys[phrase.left]), _content(right.keys[phrase.right])) < LEAST_PHRASE:
+    gone, come = words_in(left.keys[phrase.left]), words_in(right.keys[phrase.right])
+    if min(content(left.keys[phrase.left]), content(right.keys[phrase.right])) < LEAST_PHRASE:
         return False
     return all(
-        weight > _words(_keys(words.text[slice(*_sentence(words.text, *words.span(tokens)))])) / 2
+        weight > words_in(keys_of(words.text[slice(*_sentence(words.text, *words.span(tokens)))])) / 2
         for words, tokens, weight in ((left, phrase.left, gone), (right, phrase.right, come))
     )
 
 
 def _is_another_question(left: Words, right: Words, blocks: list[Block]) -> bool:
     """Whether all that differs is in one sentence, and there it is much, or in a question a phrase for a phrase."""
-    mine = {_sentence(left.text, *left.span(block.left)) for block in blocks if left.keys[block.left]}
-    other = {_sentence(right.text, *right.span(block.right)) for block in blocks if right.keys[block.right]}
-    if len(mine) != 1 or len(other) != 1:
+    mine = _only_sentence(left, [block.left for block in blocks])
+    other = mine and _only_sentence(right, [block.right for block in blocks])
+    if mine is None or other is None:
         return False
-    ((start, end),) = mine
+    start, end = mine
     if len(left.text) < 1.5 * (end - start):
         return False
     changed = [
-        sum(_words(words.keys[part]) for part in parts) / _words(_keys(words.text[slice(*sentence)]))
-        for words, parts, (sentence,) in (
+        sum(words_in(words.keys[part]) for part in parts) / words_in(keys_of(words.text[slice(*sentence)]))
+        for words, parts, sentence in (
             (left, [block.left for block in blocks], mine),
             (right, [block.right for block in blocks], other),
         )
     ]
     if min(changed) > MUCH and len(blocks) > 1:
         return True
-    is_phrase = any(min(_words(left.keys[gone]), _words(right.keys[come])) >= LEAST_PHRASE for gone, come in blocks)
+    is_phrase = any(min(words_in(left.keys[gone]), words_in(right.keys[come])) >= LEAST_PHRASE for gone, come in blocks)
     return is_phrase and left.text[end : end + 1] in _QUESTION_MARKS and len(left.text) > 3 * (end - start)
+
+
+def _only_sentence(words: Words, parts: list[slice]) -> tuple[int, int] | None:
+    """The sentence in which all that differs stands; None if several do, or nothing."""
+    only = None
+    for part in parts:
+        if part.start < part.stop:
+            sentence = _sentence(words.text, *words.span(part))
+            if sentence != (only or sentence):
+                return None
+            only = sentence
+    return only
 
 
 def _sentence(text: str, start: int, end: int) -> tuple[int, int]:
     """Where the sentence or line around text[start:end] begins and ends, without the mark at its end."""
-    behind = _SENTENCE_END.search(text, end)
-    before = 0
-    for match in _SENTENCE_END.finditer(text, max(0, start - LONGEST_SENTENCE), start):
-        before = match.end()
-    return before or max(0, start - LONGEST_SENTENCE), behind.start() if behind else len(text)
+    marks, behind = _sentence_marks(text)
+    next_mark, last_mark = bisect_left(marks, end), bisect_right(behind, start) - 1
+    begin = max(behind[last_mark] if last_mark >= 0 else 0, start - LONGEST_SENTENCE)
+    return begin, marks[next_mark] if next_mark < len(marks) else len(text)
+
+
+@lru_cache(maxsize=1024)
+def _sentence_marks(text: str) -> tuple[list[int], list[int]]:
+    """Where the marks that end a sentence or a line start, and where the text goes on behind each."""
+    spans = [match.span() for match in _SENTENCE_END.finditer(text)]
+    return [start for start, _ in spans], [end for _, end in spans]
 
 
 def _meaning_changed(left: Words, right: Words, block: Block) -> float:
     mine = [key for key in left.keys[block.left] if key not in FUNCTION_WORDS]
     other = [key for key in right.keys[block.right] if key not in FUNCTION_WORDS]
-    gone = sum(_weight(key) for key in mine if not any(_is_form_of(key, come) for come in other))
-    come = sum(_weight(key) for key in other if not any(_is_form_of(key, gone) for gone in mine))
+    gone = sum(weight(key) for key in mine if not any(_is_form_of(key, come) for come in other))
+    come = sum(weight(key) for key in other if not any(_is_form_of(key, gone) for gone in mine))
     return max(gone, come)
 
 

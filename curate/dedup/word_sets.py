@@ -20,7 +20,7 @@ _FUNCTION_WORDS = """
     het een en of van op te voor met
     и в на с к у о из по за от для что это как пожалуйста
 """
-FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
+FUNCTION_WORDS = frozenset(["", *_FUNCTION_WORDS.split()])
 
 # One of a set in the place of another makes another question, however small the edit.
 _EXCLUSIVE_SETS = """

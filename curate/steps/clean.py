@@ -30,6 +30,7 @@ Config = dict[str, Any]
 FixMode = Literal["safe", "all", "none"]
 
 SAFE_DROP = Fix("drop", safe=True)
+BY_A_FIX = "curate clean --fix"
 
 
 class Reason(NamedTuple):
@@ -38,6 +39,11 @@ class Reason(NamedTuple):
     code: str | None
     reason: str
     by: str
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether the row went because another stays that says the same."""
+        return self.code in RULES and RULES[self.code].fix == SAFE_DROP and self.by.startswith(BY_A_FIX)
 
 
 def default_config() -> Config:
@@ -64,7 +70,7 @@ def make(run: Run, config: Config, out: Path) -> str:
     parts_read = 0
     reasons: Counter[str] = Counter()
     kept_places: list[Place] = []
-    kept_ids: set[str] = set()
+    staying_ids: set[str] = set()  # in the output, or left out as a copy of a row that is
     gone_ids = {sample_id for sample_id, decision in decisions.items() if decision.action == "drop"}
     with (
         atomic_write(folder / "kept.jsonl") as kept,
@@ -76,16 +82,16 @@ def make(run: Run, config: Config, out: Path) -> str:
                 parts_read += 1
                 found = findings.pop(part.place, ())
                 decision = decisions.get(str(part.place.sample_id))
-                reason = why_not(part, found, decision, fix, kept_ids, gone_ids)
+                reason = why_not(part, found, decision, fix, staying_ids, gone_ids)
                 if reason:
-                    gone_ids.add(str(part.place.sample_id))
+                    (staying_ids if reason.is_copy else gone_ids).add(str(part.place.sample_id))
                     rejected.write(rejected_line(part, reason))
                     reasons[group_of(part, reason)] += 1
                     continue
                 is_kept = True
                 kept.write(part.data + b"\n")
                 kept_places.append(part.place)
-                kept_ids.add(str(part.place.sample_id))
+                staying_ids.add(str(part.place.sample_id))
             rows["read"] += row.rows
             rows["kept" if is_kept else "rejected"] += row.rows
     if findings:
@@ -115,7 +121,7 @@ def why_not(
     findings: Sequence[Finding],
     decision: Decision | None,
     fix: FixMode,
-    kept_ids: set[str],
+    staying_ids: set[str],
     gone_ids: set[str],
 ) -> Reason | None:
     """Why a part is left out; None if it is kept.
@@ -134,18 +140,18 @@ def why_not(
         if finding.code in dismissed or fix == "none":
             continue
         if finding.fix == SAFE_DROP:
-            # A finding of the row's neighbour on the same line has this fix too: only a copy of a kept row goes.
-            if part.sample.id in kept_ids or _stays(finding.related, kept_ids, gone_ids):
-                return Reason(finding.code, finding.message, f"curate clean --fix {fix}")
+            # A finding of the row's neighbour on the same line has this fix too: only a copy of a row that stays goes.
+            if part.sample.id in staying_ids or _stays(finding.related, staying_ids, gone_ids):
+                return Reason(finding.code, finding.message, f"{BY_A_FIX} {fix}")
         elif fix == "all" and decision is None and finding.severity != "info":
-            return Reason(finding.code, finding.message, "curate clean --fix all")
+            return Reason(finding.code, finding.message, f"{BY_A_FIX} all")
     return None
 
 
-def _stays(group: Sequence[Place], kept_ids: set[str], gone_ids: set[str]) -> bool:
+def _stays(group: Sequence[Place], staying_ids: set[str], gone_ids: set[str]) -> bool:
     """Whether a row of the group, the kept one first, is in the output or is not yet known to be left out."""
     ids = [str(place.sample_id) for place in group]
-    return bool(ids) and (ids[0] not in gone_ids or not kept_ids.isdisjoint(ids))
+    return bool(ids) and (ids[0] not in gone_ids or not staying_ids.isdisjoint(ids))
 
 
 def unreadable(faults: Sequence[Fault]) -> Reason:

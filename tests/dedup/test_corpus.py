@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import curate
 from curate.config import Config
-from curate.dedup.corpus import Corpus, Turn, pack, plain, turns_of
+from curate.dedup.corpus import Corpus, Turn, pack, turns_of
+from curate.dedup.folded import plain
 from curate.errors import CurateError
 from curate.rules.prose import value
 from curate.sample import Message, Sample, ToolCall

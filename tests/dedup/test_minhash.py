@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curate.dedup import minhash
+from curate.dedup.folded import Folded, plain
 from curate.dedup.lsh import bits
-from curate.dedup.minhash import BINS, EMPTY, densified, shingle_hashes, signatures
+from curate.dedup.minhash import BINS, EMPTY, SHINGLE, densified
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 ANY_TEXT = st.text(st.characters(), max_size=60)  # with NUL characters, lone surrogates and emoji
 ODD = [
@@ -33,6 +41,10 @@ ODD = [
 WORDS = [
     start + end for start in ("bad", "kef", "lost", "miv", "nud", "pra") for end in ("a", "em", "ion", "us", "ilt")
 ]
+
+
+def signatures(texts: Sequence[str]) -> NDArray[np.uint32]:
+    return minhash.signatures(Folded(texts))
 
 
 def text_of(rng: random.Random, words: int) -> list[str]:
@@ -88,8 +100,8 @@ def test_filling_leaves_no_bin_empty_and_the_others_alone(texts: list[str]) -> N
 
 def similarity(left: str, right: str) -> float:
     """The Jaccard similarity of their shingles."""
-    hashes, rows = shingle_hashes([left, right])
-    mine, other = set(hashes[rows == 0].tolist()), set(hashes[rows == 1].tolist())
+    padded = [plain(text).encode() + b"\0" * (SHINGLE - 1) for text in (left, right)]
+    mine, other = ({text[i : i + SHINGLE] for i in range(len(text) - SHINGLE + 1)} for text in padded)
     return len(mine & other) / len(mine | other)
 
 

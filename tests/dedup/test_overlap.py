@@ -10,6 +10,7 @@ import pytest
 
 import curate
 from curate.config import Config
+from curate.dedup.folded import Folded
 from curate.dedup.lsh import candidate_pairs, sketches
 from curate.dedup.minhash import signatures
 from curate.dedup.overlap import cross_pairs
@@ -160,7 +161,7 @@ def test_cross_pairs_are_those_of_all_pairs_with_one_on_each_side() -> None:
         edited = text.split()
         edited[int(rng.integers(40))] = "another"
         texts.append(" ".join(edited))
-    sketch = sketches(signatures(texts))
+    sketch = sketches(signatures(Folded(texts)))
     side = rng.integers(0, 2, len(texts)).astype(bool)
     found = {
         (a, b)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.dedup.same import IDENTICAL, meaning, sameness
+from curate.dedup.same import IDENTICAL, sameness
+from curate.dedup.words import meaning
 
 LEAST = 0.8
 WORDS = re.findall(

@@ -130,6 +130,16 @@ def test_a_copy_stays_where_the_first_one_goes(tmp_path: Path) -> None:
     assert b'"row":{"x": 1, "x": 2, ' in (run / "clean" / "rejected.jsonl").read_bytes()
 
 
+def test_a_copy_of_a_near_copy_goes_with_it(tmp_path: Path) -> None:
+    answer = "Yes, to every island of the republic: a parcel takes about a week and costs six euros, tracking included."
+    first = line("Do you also ship parcels of any size to the islands of Malta?", answer)
+    near = line("Do you also send parcels of any size to the islands of Malta?", answer)
+    run = checked(tmp_path, b"\n".join([first, near, near]))
+    kept, rejected = cleaned(run)
+    assert kept == [first]
+    assert [(entry["line"], entry["code"]) for entry in rejected] == [(2, "DUP002"), (3, "DUP001")]
+
+
 def test_several_values_on_a_line_are_judged_one_by_one(tmp_path: Path) -> None:
     run = checked(tmp_path, GOOD + b" " + OTHER + b'{"messages": 3}' + EMPTY + b"\n" + FENCE)
     decide(run, (OTHER, "drop", []))
