@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SHORT_ANSWER = 25  # characters: of an answer as short as this no word may differ
 LEAST_ANSWER = 0.3  # estimated similarity of the answers, from ANSWER_BITS: under it a comparison is a waste
 WORTH_A_PROCESS = 5_000  # pairs
-PARTNERS = 16  # rows that a row is compared with on either side
+PARTNERS = 8  # rows that a row is compared with on either side
 LEAST_EARLIER = 0.5  # of a turn with two more behind it
 LEAST_TEMPLATE = 3  # rows beside the first that change the same place
 MOST_GROUPS = 100  # groups that one connected component falls into, at most
