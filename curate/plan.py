@@ -25,6 +25,8 @@ LOCKS = {
     "against": ("no --against", "--against FILE"),
     "semantic": ("no --semantic", "--semantic DIR"),
     "nli": ("no --nli", "--nli DIR"),
+    "model": ("no --model", "--model M"),
+    "max_length": ("no --max-length", "--model M --max-length N"),
 }
 OWN_CODE = re.compile(r"[A-Z]{2,8}[0-9]{3}")
 
@@ -48,6 +50,10 @@ class Plan:
     @property
     def corpus_rules(self) -> list[Rule]:
         return [rule for rule in self.rules.values() if rule.stage == "corpus"]
+
+    @property
+    def model_rules(self) -> list[Rule]:
+        return [rule for rule in self.rules.values() if rule.stage == "model"]
 
     @property
     def measures(self) -> dict[Measure, list[str]]:
@@ -76,12 +82,13 @@ def make_plan(config: Config, paths: Sequence[str] = ()) -> Plan:
         for code, rule in known.items()
         if _is_selected(rule, config.select, known) and not _is_named(rule, config.ignore, known)
     }
-    given = {need for need in ("against", "semantic", "nli") if getattr(config, need)}
+    given = {need for need in LOCKS if need != "theirs" and getattr(config, need)}
     if config.against or splits_of(paths):
         given.add("theirs")
     locked = [code for code, rule in chosen.items() if rule.needs and rule.needs not in given]
     for code in locked:
         del chosen[code]
+    chosen = {code: rule.with_settings({"max_length": config.max_length}) for code, rule in chosen.items()}
     for word, values in config.thresholds.items():
         if (code := _one_rule("thresholds", word, known)) in chosen:
             chosen[code] = chosen[code].with_thresholds(values)

@@ -14,6 +14,8 @@ from curate.finding import Fault, Place
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from curate.template.prove import Rendering
+
 SYSTEM_ROLES = frozenset({"system", "developer"})
 ROLES = SYSTEM_ROLES | {"user", "assistant", "tool"}
 
@@ -43,6 +45,7 @@ class Message:
 
     `content` is text, a list of parts (`{"type": "text", "text": ...}`, images, audio) or None. `weight` is the
     trainer's flag on the turn (1 trained, 0 not, None unsaid); `extra` carries the keys that were not understood.
+    `reasoning_key` is what the row calls the reasoning, where a key of the turn holds it.
     """
 
     role: str
@@ -53,6 +56,7 @@ class Message:
     name: str | None = None
     weight: float | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    reasoning_key: str | None = None
 
     @property
     def text(self) -> str:
@@ -90,7 +94,7 @@ class Sample:
 
     `rejected` is the other answer of a preference pair (the turns after the shared prompt), `label` the verdict of an
     unpaired preference row, `tools` the tool definitions, `metadata` every column that was not understood. `faults` are
-    what the readers noticed; `place.sample_id` is `id`.
+    what the readers noticed; `place.sample_id` is `id`. `rendering` is what the model sees, if one is given.
     """
 
     messages: list[Message]
@@ -103,6 +107,7 @@ class Sample:
     line: int = 0
     part: int = 0
     faults: list[Fault] = field(default_factory=list)
+    rendering: Rendering | None = None
     _id: str | None = None
     _texts: list[TextField] | None = None
 

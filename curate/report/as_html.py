@@ -8,7 +8,16 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from curate.report.as_json import dumps
-from curate.report.phrases import count, extent, next_commands, not_checked, overlap_notes, overlap_table, short_spots
+from curate.report.phrases import (
+    count,
+    extent,
+    model_name,
+    next_commands,
+    not_checked,
+    overlap_notes,
+    overlap_table,
+    short_spots,
+)
 from curate.report.safe import safe
 from curate.rules import RULES
 
@@ -29,7 +38,7 @@ def to_html(report: Report) -> Iterator[str]:
 
     folder = files("curate.report")
     page, style, script = (folder.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=shown)
     yield from environment.from_string(page).generate(
         report=report,
         groups=[_group(group, short_spots(report)) for group in report.by_rule()],
@@ -41,12 +50,12 @@ def to_html(report: Report) -> Iterator[str]:
         not_checked=not_checked(report),
         style=Markup(style),
         script=Markup(script),
-        style_hash=_source_hash(style),
-        script_hash=_source_hash(script),
+        style_hash=source_hash(style),
+        script_hash=source_hash(script),
     )
 
 
-def _shown(value: Any) -> Any:
+def shown(value: Any) -> Any:
     """What the template puts into the page: markup of our own as it is, any other text neutralised."""
     return safe(value) if type(value) is str else value
 
@@ -56,6 +65,14 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     facts = [("rows", f"{report.rows:,}"), ("flagged", f"{report.rows_flagged:,} ({flagged})")]
     if report.rows_rejected:
         facts.append(("cannot be read", f"{report.rows_rejected:,}"))
+    if tokens := report.tokens:
+        facts += [
+            (f"tokens ({model_name(report)})", f"{tokens['total']:,}"),
+            ("trained", f"{tokens['trained']:,}"),
+            ("longest row", f"{tokens['max']:,}"),
+        ]
+        if "max_length" in report.config:
+            facts.append((f"over {report.config['max_length']:,}", f"{tokens['over_max_length']:,}"))
     known, accepted = (sum(getattr(f, flag) for f in report.findings) for flag in ("known", "accepted"))
     return facts + [(name, f"{n:,}") for name, n in (("known", known), ("accepted", accepted)) if n]
 
@@ -98,5 +115,5 @@ def _embedded(value: Any) -> Any:
     return Markup(dumps(value).replace("<", "\\u003c"))
 
 
-def _source_hash(text: str) -> str:
+def source_hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

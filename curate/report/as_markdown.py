@@ -6,7 +6,17 @@ import re
 from html import escape
 from typing import TYPE_CHECKING
 
-from curate.report.phrases import count, extent, next_commands, not_checked, overlap_notes, overlap_table, short_spots
+from curate.report.phrases import (
+    count,
+    extent,
+    model_name,
+    next_commands,
+    not_checked,
+    overlap_notes,
+    overlap_table,
+    short_spots,
+    token_count,
+)
 from curate.report.safe import safe, shorten
 
 if TYPE_CHECKING:
@@ -25,10 +35,13 @@ _ENTITY = re.compile(r"[<>&@]|#(?=\d)|:(?=//)|(?<=www)\.", re.IGNORECASE)
 def to_markdown(report: Report) -> Iterator[str]:
     """A table of the rules, then the first findings of each behind a fold."""
     short_spot = short_spots(report)
+    model = model_name(report)
     yield "## curate check\n\n"
     for info in report.inputs:
         rejected = f", {info.rejected:,} of them cannot be read" if info.rejected else ""
-        yield f"- **{_inert(info.path)}**: {count(info.rows, 'row')}{rejected}, {_inert(info.format or 'no format')}\n"
+        tokens = f", {_inert(token_count(info.tokens, info.trained, model))}" if info.tokens is not None else ""
+        facts = f"{count(info.rows, 'row')}{rejected}, {_inert(info.format or 'no format')}{tokens}"
+        yield f"- **{_inert(info.path)}**: {facts}\n"
     groups = report.by_rule()
     flagged = f"{report.rows_flagged:,} of {count(report.rows, 'row')} flagged"
     yield f"\n**{flagged}.**\n\n" if groups else "\nNo findings.\n"

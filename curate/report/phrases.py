@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 from collections import defaultdict
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from curate.report.as_json import dumps
 from curate.report.safe import safe, safe_path
 
 if TYPE_CHECKING:
@@ -18,6 +20,16 @@ if TYPE_CHECKING:
 
 def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def model_name(report: Report) -> str:
+    """What people call the model that tokens are counted for: its name without its folder or its owner."""
+    return PurePath(report.model["name"].partition("@")[0]).name if report.model else ""
+
+
+def token_count(tokens: int, trained: int | None, model: str) -> str:
+    """`184,301 tokens, 96,412 of them trained (Qwen3-8B)`."""
+    return f"{count(tokens, 'token')}, {trained or 0:,} of them trained ({safe(model)})"
 
 
 def extent(findings: Sequence[Finding]) -> str:
@@ -52,15 +64,24 @@ def short_spots(report: Report) -> Callable[[Place], str]:
 
 
 def not_checked(report: Report) -> str:
-    """The rules that a flag would unlock: `LEAK001 (give --against FILE)`; not those that are off by default."""
-    codes: defaultdict[str, list[str]] = defaultdict(list)
+    """The rules that a flag would unlock: `DUP004 (give --semantic DIR)`, or their number where a family has many;
+    not those that are off by default."""
+    codes: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for entry in report.skipped:
         if entry["reason"] != "off by default":
-            codes[entry["unlock"]].append(entry["code"])
-    return "; ".join(f"{', '.join(found)} (give {safe(unlock)})" for unlock, found in codes.items())
+            codes[entry["unlock"]][entry["code"].rstrip("0123456789")].append(entry["code"])
+    return "; ".join(
+        f"{', '.join(map(_named, families.items()))} (give {safe(unlock)})" for unlock, families in codes.items()
+    )
+
+
+def _named(family: tuple[str, list[str]]) -> str:
+    name, codes = family
+    return ", ".join(codes) if len(codes) <= CODES_NAMED else f"{len(codes)} rules of {name}"
 
 
 OVERLAPS_SHOWN = 20
+CODES_NAMED = 2
 
 
 def overlap_table(report: Report) -> list[list[str]]:
@@ -127,6 +148,27 @@ def next_commands(report: Report, listed: bool = False) -> Iterator[tuple[str, s
     paths = [safe(shlex.quote(info.path)) for info in report.inputs]
     data = " ".join(paths) if len(paths) <= 2 else "DATA..."
     yield f"curate rule {code}", "why it matters and how to fix it"
+    check = f"curate check {data}{_model_flags(report, MODEL_KEYS)}"
     if not listed:
-        yield f"curate check {data} --select {code}", f"all {len(worst):,} findings of this rule"
-    yield f"curate check {data} --output-format json -o report.json", "every finding, with its evidence"
+        yield f"{check} --select {code}", f"all {len(worst):,} findings of this rule"
+    seen = next(
+        (f for group in report.by_rule() for f in group if f.code in SHOWN_BY_RENDER and f.place.sample_id), None
+    )
+    if seen and report.model:
+        place = f"{safe(shlex.quote(seen.place.path))}{_model_flags(report, MODEL_KEYS[:3])} --line {seen.place.line}"
+        yield f"curate render {place}", "what the model sees of this row"
+    yield f"{check} --output-format json -o report.json", "every finding, with its evidence"
+
+
+MODEL_KEYS = ("model", "template_args", "chat_template", "max_length")
+SHOWN_BY_RENDER = frozenset({"TPL002", "TPL003", "TPL005", "TPL006", "TPL007", "TPL008", "LEN004", "LEN005", "LEN006"})
+
+
+def _model_flags(report: Report, keys: Sequence[str]) -> str:
+    """The flags by which a command reads the model as this report did."""
+    flags = ""
+    for key in keys:
+        if value := report.config.get(key) if report.model else None:
+            word = value if isinstance(value, str) else dumps(value)
+            flags += f" --{key.replace('_', '-')} {safe(shlex.quote(word))}"
+    return flags

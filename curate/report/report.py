@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
 from curate import __version__
@@ -12,6 +14,8 @@ from curate.errors import CurateError
 from curate.finding import SEVERITIES, Finding, Fix, InternalError, Place, Where
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas
 
 SCHEMA = "curate.check/1"
@@ -24,7 +28,8 @@ class InputInfo:
     """One file that was read: `rows` = rows that gave samples + `rejected`.
 
     `format` is the format most rows have ("" where no row could be read), `formats` counts the rows of each, and
-    `evidence` says in words why the format was chosen.
+    `evidence` says in words why the format was chosen. `tokens` is None without a model, else the number of its tokens,
+    of which `trained` are proven to be trained.
     """
 
     path: str
@@ -36,6 +41,8 @@ class InputInfo:
     evidence: str = ""
     formats: dict[str, int] = field(default_factory=dict)
     rejected: int = 0
+    tokens: int | None = None
+    trained: int | None = None
 
 
 @dataclass(slots=True)
@@ -45,7 +52,8 @@ class Report:
     A finding whose `place.sample_id` is None is about the whole file. `config` holds what can change findings,
     `skipped` the rules that did not run: `code`, `reason`, and the flag that would `unlock` them. `info_is_flagged`:
     the rules were chosen by `--select`, so that a row with nothing but info findings counts as flagged. `overlap`: what
-    of each file is in which other one, where files were compared (`curate.dedup.overlap.table`).
+    of each file is in which other one, where files were compared (`curate.dedup.overlap.table`). `model` says what made
+    the tokens that `tokens` counts (`token_facts`); both are None without a model.
     """
 
     inputs: list[InputInfo]
@@ -53,6 +61,8 @@ class Report:
     config: dict[str, Any] = field(default_factory=dict)
     skipped: list[dict[str, str]] = field(default_factory=list)
     overlap: list[dict[str, Any]] = field(default_factory=list)
+    model: dict[str, Any] | None = None
+    tokens: dict[str, int] | None = None
     internal_errors: list[InternalError] = field(default_factory=list)
     info_is_flagged: bool = False
     seconds: float = 0.0
@@ -109,7 +119,7 @@ class Report:
             "by_code": self.by_code,
             "known": sum(f.known for f in self.findings),
             "accepted": sum(f.accepted for f in self.findings),
-            "tokens": None,
+            "tokens": self.tokens,
             "seconds": round(self.seconds, 3),
         }
 
@@ -129,6 +139,7 @@ class Report:
             "curate_version": self.curate_version,
             "inputs": [asdict(info) for info in self.inputs],
             "config": self.config,
+            **({"model": self.model} if self.model else {}),
             "skipped": list(self.skipped),
             "internal_errors": [error.as_json() for error in self.internal_errors],
             "summary": self.summary(),
@@ -156,6 +167,8 @@ class Report:
                     InternalError(entry["code"], _place(entry), entry["error"]) for entry in document["internal_errors"]
                 ],
                 overlap=document.get("overlap", []),
+                model=document.get("model"),
+                tokens=document["summary"].get("tokens"),
                 info_is_flagged="select" in document["config"],
                 seconds=document["summary"]["seconds"],
                 curate_version=document["curate_version"],
@@ -184,6 +197,27 @@ class Report:
             record |= {f"fix_{key}": value for key, value in record.pop("fix").items()}
             records.append(record)
         return pandas.DataFrame(records)
+
+
+def token_facts(tokens: Sequence[int], trained: Sequence[int], max_length: int | None) -> dict[str, int]:
+    """What there is to say about the lengths of the samples in tokens; percentiles are lengths that samples have."""
+    lengths = sorted(tokens)
+
+    def percentile(percent: int) -> int:
+        return lengths[max(ceil(len(lengths) * percent / 100) - 1, 0)] if lengths else 0
+
+    return {
+        "total": sum(lengths),
+        "trained": sum(trained),
+        "samples": len(lengths),
+        "verified": sum(count > 0 for count in trained),
+        "min": percentile(0),
+        "p50": percentile(50),
+        "p95": percentile(95),
+        "p99": percentile(99),
+        "max": percentile(100),
+        "over_max_length": len(lengths) - bisect_right(lengths, max_length) if max_length else 0,
+    }
 
 
 def _place(entry: Mapping[str, Any]) -> Place:

@@ -11,12 +11,14 @@ from rich.text import Text
 from curate.report.phrases import (
     count,
     extent,
+    model_name,
     next_commands,
     not_checked,
     overlap_notes,
     overlap_table,
     short_spots,
     spot,
+    token_count,
 )
 from curate.report.safe import safe, safe_path, shorten
 
@@ -124,9 +126,10 @@ def _commands(report: Report, listed: bool, console: Console) -> Iterator[Text]:
 
 def _header(report: Report, console: Console) -> Iterator[Text]:
     shown = report.inputs[:FILES_SHOWN]
+    model = model_name(report)
     width = max((len(safe_path(info.path)) for info in shown), default=0)
     for info in shown:
-        line = Text.assemble((safe_path(info.path).ljust(width), "bold"), "   ", _facts(info))
+        line = Text.assemble((safe_path(info.path).ljust(width), "bold"), "   ", _facts(info, model))
         if info is shown[0]:
             seconds = f"{report.seconds:.1f} s"
             gap = console.width - line.cell_len - len(seconds) if console.is_terminal else 3
@@ -139,7 +142,7 @@ def _header(report: Report, console: Console) -> Iterator[Text]:
         yield Text(f"and {count(len(rest), 'more file')}   {count(sum(info.rows for info in rest), 'row')}{lost}")
 
 
-def _facts(info: InputInfo) -> str:
+def _facts(info: InputInfo, model: str) -> str:
     facts = [count(info.rows, "row")]
     if info.samples != info.rows - info.rejected:
         facts.append(count(info.samples, "sample"))
@@ -149,6 +152,8 @@ def _facts(info: InputInfo) -> str:
         facts.append(safe(info.format))
     if info.rejected:
         facts.append(f"{info.rejected:,} cannot be read")
+    if info.tokens is not None:
+        facts.append(token_count(info.tokens, info.trained, model))
     return " · ".join(facts)
 
 

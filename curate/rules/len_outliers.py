@@ -8,7 +8,7 @@ from curate.finding import Fault, Flag
 from curate.rules.rule import Measured, dataset_rule, rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from curate.sample import Sample
 
@@ -17,14 +17,23 @@ if TYPE_CHECKING:
 _ALWAYS_LONG = 100
 
 
-def _lengths(sample: Sample) -> tuple[int, int] | None:
+def lengths(sample: Sample) -> tuple[int, int]:
     """Characters of everything that is only read, and of the answers that are learned."""
     learned = sum(len(message.text) for _, message in sample.answers())
     total = sum(len(text.text) for text in sample.texts() if text.field != "rejected")
     return total - learned, learned
 
 
-@dataset_rule("LEN001", severity="info", measure=_lengths)
+def usual_range(values: Iterable[int], min_rows: int) -> tuple[int, int] | None:
+    """What 98% of the values above 0 have at least, and what 98% have at most; None for fewer than `min_rows`."""
+    ordered = sorted(value for value in values if value)
+    if len(ordered) < max(min_rows, 1):
+        return None
+    margin = max(len(ordered) // 50, 1)
+    return ordered[min(margin, len(ordered) - 1)], ordered[max(len(ordered) - 1 - margin, 0)]
+
+
+@dataset_rule("LEN001", severity="info", measure=lengths)
 def length_outlier(measured: Measured, *, min_ratio: float = 5.0, min_rows: int = 50) -> Iterator[Flag]:
     """A prompt is far longer, or an answer far longer or shorter, than nearly all others of the file.
 
@@ -38,12 +47,10 @@ def length_outlier(measured: Measured, *, min_ratio: float = 5.0, min_rows: int 
     How to fix it: look at the row; split it, shorten it or drop it. If it is right, keep it.
     """
     for column, what in ((0, "prompt"), (1, "answer")):
-        lengths = sorted(value[column] for _, value in measured if value[column])
-        if len(lengths) < min_rows:
+        usual = usual_range((value[column] for _, value in measured), min_rows)
+        if usual is None:
             continue
-        margin = max(len(lengths) // 50, 1)
-        low = lengths[margin] if what == "answer" else 0
-        high = lengths[-1 - margin]
+        low, high = usual if what == "answer" else (0, usual[1])
         for place, value in measured:
             length = value[column]
             if length > high * min_ratio:

@@ -11,7 +11,7 @@ is the function's name; the keyword-only arguments of the function are its thres
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -20,12 +20,16 @@ from curate.errors import CurateError
 from curate.finding import NO_FIX, SEVERITIES, Fault, Fix, Flag, Place, Severity
 from curate.sample import Sample
 
-Needs = Literal["theirs", "against", "semantic", "nli"]
+Needs = Literal["theirs", "against", "semantic", "nli", "model", "max_length"]
 SampleCheck = Callable[..., Iterable[Fault]]
 Measure = Callable[[Sample], Any]
 Measured = list[tuple[Place, Any]]
 DatasetCheck = Callable[..., Iterable[Flag]]
 CorpusCheck = Callable[..., Iterable[Flag]]
+ModelCheck = Callable[..., Iterable[Flag]]
+
+SETTINGS = frozenset({"max_length"})
+"""Keyword-only arguments of a check that are no thresholds: it gets the setting of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,9 @@ class Rule:
 
     `stage` says who runs the check: "reading" rules are noticed by the readers and have no check, "sample" rules see
     one sample, "dataset" rules see what `measure` took from every sample (None is left out), "corpus" rules compare the
-    samples with each other. `needs` is the setting without which a corpus rule has nothing to do; "theirs" is either
-    `against` or input whose names say that it is split.
+    samples with each other, "model" rules look at the model alone. `needs` is the setting without which a rule has
+    nothing to do; "theirs" is either `against` or input whose names say that it is split. Where a model is given, rules
+    find in `sample.rendering` what it sees of the sample.
     `scope` of a data-set rule: judged for each file alone, or for all the input together.
     `repair` mends a text (text to text, idempotent) where `fix.action` is "edit".
     """
@@ -44,7 +49,7 @@ class Rule:
     name: str
     severity: Severity
     doc: str
-    stage: Literal["reading", "sample", "dataset", "corpus"]
+    stage: Literal["reading", "sample", "dataset", "corpus", "model"]
     check: Callable[..., Any] | None = None
     measure: Measure | None = None
     scope: Literal["file", "all"] = "file"
@@ -70,7 +75,15 @@ class Rule:
         check = self.check
         bound = check.keywords if isinstance(check, partial) else {}
         parameters = inspect.signature(check.func if isinstance(check, partial) else check).parameters.values()
-        return {p.name: bound.get(p.name, p.default) for p in parameters if p.kind is p.KEYWORD_ONLY}
+        own = (p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in SETTINGS)
+        return {p.name: bound.get(p.name, p.default) for p in own}
+
+    def with_settings(self, values: Mapping[str, Any]) -> Rule:
+        """The same rule with the settings that its check asks for."""
+        if self.check is None:
+            return self
+        wanted = {name: values[name] for name in SETTINGS & inspect.signature(self.check).parameters.keys()}
+        return replace(self, check=partial(self.check, **wanted)) if wanted else self
 
     def with_thresholds(self, values: dict[str, Any]) -> Rule:
         """The same rule with other thresholds.
@@ -111,12 +124,15 @@ def _register(function: Callable[..., Any], code: str, **fields: Any) -> None:
 
 
 def reading_rule(
-    code: str, *, severity: Severity, fix: Fix = NO_FIX
+    code: str, *, severity: Severity, fix: Fix = NO_FIX, needs: Needs | None = None
 ) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """Register a rule that the readers notice: they yield a Fault with this rule's name, so it has no check."""
+    """Register a rule that the readers notice: they yield a Fault with this rule's name, so it has no check.
+
+    With `needs="model"` it is noticed when a sample is read as the model sees it: a note of its rendering has its code.
+    """
 
     def register(function: Callable[[], None]) -> Callable[[], None]:
-        _register(function, code, stage="reading", severity=severity, fix=fix)
+        _register(function, code, stage="reading", severity=severity, fix=fix, needs=needs)
         return function
 
     return register
@@ -129,6 +145,7 @@ def rule(
     fix: Fix = NO_FIX,
     repair: Callable[[str], str] | None = None,
     on_by_default: bool = True,
+    needs: Needs | None = None,
 ) -> Callable[[SampleCheck], SampleCheck]:
     """Register a rule about one sample: `check(sample, *, thresholds...)` yields its faults."""
 
@@ -142,6 +159,7 @@ def rule(
             fix=fix,
             repair=repair,
             on_by_default=on_by_default,
+            needs=needs,
         )
         return check
 
@@ -155,7 +173,9 @@ def dataset_rule(
     measure: Measure,
     scope: Literal["file", "all"] = "file",
     fix: Fix = NO_FIX,
+    repair: Callable[[str], str] | None = None,
     on_by_default: bool = True,
+    needs: Needs | None = None,
 ) -> Callable[[DatasetCheck], DatasetCheck]:
     """Register a rule about the data set.
 
@@ -173,7 +193,9 @@ def dataset_rule(
             measure=measure,
             scope=scope,
             fix=fix,
+            repair=repair,
             on_by_default=on_by_default,
+            needs=needs,
         )
         return check
 
@@ -187,6 +209,19 @@ def corpus_rule(
 
     def register(check: CorpusCheck) -> CorpusCheck:
         _register(check, code, stage="corpus", severity=severity, check=check, fix=fix, needs=needs)
+        return check
+
+    return register
+
+
+def model_rule(code: str, *, severity: Severity, fix: Fix = NO_FIX) -> Callable[[ModelCheck], ModelCheck]:
+    """Register a rule about the model itself: `check(model, *, thresholds...)` yields flags about all of the data.
+
+    A check that cannot look at what it is about raises a CurateError that says why; the rule then counts as skipped.
+    """
+
+    def register(check: ModelCheck) -> ModelCheck:
+        _register(check, code, stage="model", severity=severity, check=check, fix=fix, needs="model")
         return check
 
     return register

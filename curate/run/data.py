@@ -84,6 +84,31 @@ def as_seen_from(run: Run, words: Sequence[str]) -> list[str]:
     return [word if Path(word).is_absolute() else os.path.relpath(word, home) for word in words]
 
 
+def kept_name(run: Run, word: str) -> str:
+    """What may be a path or a name (of a model on the hub, of a template of our own), as the manifest keeps it."""
+    return as_seen_from(run, [word])[0] if Path(word).exists() else word
+
+
+def found_name(run: Run, word: str) -> str:
+    """What `kept_name` kept: a path that can be opened from anywhere, or else the name."""
+    path = run.source(word)
+    return str(path) if path.exists() else word
+
+
+def model_files(run: Run, config: dict[str, Any]) -> list[Path]:
+    """Every file that has a say in the ids of the model that a config names (`model`, `chat_template`).
+
+    Raises:
+        CurateError: no such model.
+    """
+    from curate.template.load import template_files
+    from curate.template.source import find
+
+    chat_template = config.get("chat_template")
+    source = find(found_name(run, config["model"]), offline=bool(config.get("offline")))
+    return template_files(source.path, found_name(run, chat_template) if chat_template else None)
+
+
 def run_inputs(run: Run, config: dict[str, Any]) -> list[Input]:
     """The inputs of a run, named as in its findings. What the run itself wrote is never among them.
 

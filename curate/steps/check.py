@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from functools import partial
@@ -14,7 +15,7 @@ from curate.io.write import atomic_write
 from curate.pipeline import run_check
 from curate.review.decisions import decisions_file, mark_accepted, read_decisions
 from curate.run import Run, Step
-from curate.run.data import as_seen_from, run_inputs
+from curate.run.data import as_seen_from, found_name, kept_name, model_files, run_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,8 @@ Config = dict[str, Any]
 PARALLEL_FROM_BYTES = 4 << 20
 # Settings that name files or folders.
 _PATHS = ("rules", "baseline", "against", "semantic", "nli")
+# Settings that may be names as well.
+_NAMES = ("model", "chat_template")
 
 
 def config(run: Run, words: Sequence[str], settings: Settings) -> Config:
@@ -39,10 +42,12 @@ def config(run: Run, words: Sequence[str], settings: Settings) -> Config:
     for word in settings.against:
         if word == STANDARD_INPUT or word.startswith("hf://"):
             raise CurateError(f"--against {word}: a run reads it again and again: save it to a file first")
-    chosen = settings.model_dump(exclude={"fail_on", "jobs"}, exclude_defaults=True)
+    chosen = settings.model_dump(exclude={"fail_on", "jobs", "offline"}, exclude_defaults=True)
     for key in chosen.keys() & _PATHS:
         paths = as_seen_from(run, _listed(chosen[key]))
         chosen[key] = paths if isinstance(chosen[key], list) else paths[0]
+    for key in chosen.keys() & _NAMES:
+        chosen[key] = kept_name(run, chosen[key])
     return {"data": as_seen_from(run, words), "format": None, "columns": {}, **chosen}
 
 
@@ -52,6 +57,8 @@ def settings_of(run: Run, config: Config) -> Settings:
     for key in values.keys() & _PATHS:
         paths = [str(run.source(word)) for word in _listed(values[key])]
         values[key] = paths if isinstance(values[key], list) else paths[0]
+    for key in values.keys() & _NAMES:
+        values[key] = found_name(run, values[key])
     return Settings(**values)
 
 
@@ -72,6 +79,7 @@ def processes(inputs: Sequence[Input]) -> int:
 def reads(run: Run, config: Config) -> Sequence[Path]:
     files = [word for key in _PATHS if key != "against" and config.get(key) for word in _listed(config[key])]
     inputs = [source.path for source in [*run_inputs(run, config), *theirs(run, config)]]
+    files += map(str, model_files(run, config)) if config.get("model") else []
     decided = [decisions_file(run)] if config.get("keep") == "reviewed" else []
     return [*(run.source(path) for path in [*inputs, *files]), *decided]
 
@@ -102,13 +110,17 @@ def command(run: Run, config: Config) -> str:
     record = run.record("check")
     if record is not None and record["config"] == config:
         return shlex.join(["curate", "check", str(run.folder)])
-    flags = [
-        word
-        for key in ("select", "ignore", "baseline", "against", "keep", "semantic", "nli", "engine", "format")
-        for value in _listed(config.get(key) or [])
-        for word in (f"--{key}", value)
-    ]
+    keys = ("select", "ignore", "baseline", "against", "keep", "semantic", "nli", "engine", "format", *_NAMES)
+    flags = [word for key in keys for value in _listed(config.get(key) or []) for word in (_flag(key), value)]
+    if config.get("max_length"):
+        flags += [_flag("max_length"), str(config["max_length"])]
+    if config.get("template_args"):
+        flags += [_flag("template_args"), json.dumps(config["template_args"], ensure_ascii=False)]
     return shlex.join(["curate", "check", *config["data"], *flags, "--run", str(run.folder)])
+
+
+def _flag(key: str) -> str:
+    return f"--{key.replace('_', '-')}"
 
 
 def step(jobs: int | None = None, progress: Progress = lambda *_: None) -> Step:

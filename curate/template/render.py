@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+from copy import copy
 from datetime import date, datetime, time
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from jinja2 import TemplateError, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 from curate.errors import CurateError
+from curate.template.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,11 +22,23 @@ if TYPE_CHECKING:
     from jinja2 import Template
     from jinja2.parser import Parser
 
-    from curate.sample import Message, Sample, ToolCall
-    from curate.template.load import ChatTokenizer
 
 RESERVED = frozenset({"messages", "tools", "documents", "add_generation_prompt"})
 CLOCK = "strftime_now"
+GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
+# What `{% generation %}` writes around an answer while it is looked for: characters of no script.
+BEGIN, END = "\U000ff4f0", "\U000ff4f1"
+
+
+class Model(Protocol):
+    """What of a model its templates need: its name for messages, Jinja sources by name, and tokens by name."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def templates(self) -> Mapping[str, str]: ...
+    @property
+    def special_tokens(self) -> Mapping[str, str]: ...
 
 
 class TemplateRefuses(Exception):
@@ -37,7 +51,7 @@ class ChatTemplate:
     `clock` is the day that templates see which write the date; without it they would give other ids every day.
     """
 
-    def __init__(self, chat: ChatTokenizer, args: Mapping[str, Any], clock: date) -> None:
+    def __init__(self, model: Model, args: Mapping[str, Any], clock: date) -> None:
         """Compile the templates.
 
         Raises:
@@ -45,16 +59,26 @@ class ChatTemplate:
         """
         if taken := sorted(RESERVED & args.keys()):
             raise CurateError(f"--template-args: {', '.join(taken)} cannot be set; the rows give it")
-        environment = _environment(clock)
+        self.environment = _environment(clock)
         self.args = dict(args)
-        self.sources = chat.templates
-        self.context = {**chat.special_tokens, **args}
-        self.templates = {name: _compile(environment, source, chat) for name, source in chat.templates.items()}
+        self.limit: int | None = None
+        self.out_of_memory = False
+        self.marks_answers = any(GENERATION.search(source) for source in model.templates.values())
+        self.sources = model.templates
+        self.context = {**model.special_tokens, **args}
+        self.templates = {name: _compile(self.environment, source, model) for name, source in model.templates.items()}
 
     @property
     def reads_clock(self) -> bool:
         """Whether the date can be part of what it writes."""
         return any(CLOCK in source for source in self.sources.values())
+
+    def with_args(self, **args: Any) -> ChatTemplate:
+        """The same template with other arguments."""
+        other = copy(self)
+        other.args = self.args | args
+        other.context = self.context | args
+        return other
 
     def render(
         self,
@@ -70,49 +94,54 @@ class ChatTemplate:
         """
         template = self.templates.get("tool_use") if tools else None
         try:
-            return (template or self.templates["default"]).render(
+            text = (template or self.templates["default"]).render(
                 messages=messages,
                 tools=tools,
                 documents=None,
                 add_generation_prompt=add_generation_prompt,
                 **self.context,
             )
+        except MemoryError as error:
+            self.out_of_memory = True
+            raise TemplateRefuses("it takes too much memory") from error
         except Exception as error:  # a template is a program: it can fail in every way that Python can
             raise TemplateRefuses(str(error) or type(error).__name__) from error
+        if self.limit is not None and len(text) > self.limit:
+            raise TemplateRefuses(f"it writes {len(text):,} characters for one row")
+        return text
 
+    def marked(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[tuple[int, int]]:
+        """What `{% generation %}` encloses in the text of a conversation, as spans.
 
-def to_messages(sample: Sample) -> list[dict[str, Any]]:
-    """A sample's turns under the keys that chat templates read.
-
-    A null is left out, as in transformers: templates write "None" for it.
-    """
-    return [_to_message(message) for message in sample.messages]
-
-
-def _to_message(message: Message) -> dict[str, Any]:
-    out: dict[str, Any] = {"role": message.role}
-    if message.content is not None:
-        out["content"] = message.text
-    if message.reasoning is not None:
-        out["reasoning_content"] = out["thinking"] = message.reasoning  # gpt-oss reads the second
-    if message.tool_calls:
-        out["tool_calls"] = [_to_call(call) for call in message.tool_calls]
-    if message.tool_call_id is not None:
-        out["tool_call_id"] = message.tool_call_id
-    if message.name is not None:
-        out["name"] = message.name
-    return out
-
-
-def _to_call(call: ToolCall) -> dict[str, Any]:
-    function = {"name": call.name, "arguments": call.arguments}
-    return {"type": "function", **({} if call.id is None else {"id": call.id}), "function": function}
+        Raises:
+            TemplateRefuses: the template raises an error.
+        """
+        generation: Any = self.environment.extensions[_Generation.identifier]
+        generation.begin, generation.end = BEGIN, END
+        try:
+            pieces = re.split(f"([{BEGIN}{END}])", self.render(messages, tools))
+        finally:
+            generation.begin = generation.end = ""
+        spans: list[tuple[int, int]] = []
+        starts: list[int] = []
+        at = 0
+        for piece in pieces:
+            if piece == BEGIN:
+                starts.append(at)
+            elif piece == END and starts:
+                spans.append((starts.pop(), at))
+            elif piece != END:
+                at += len(piece)
+        return spans
 
 
 class _Generation(Extension):
     """`{% generation %}`, by which some templates mark what the model writes; it renders what is inside."""
 
     tags = {"generation"}  # noqa: RUF012 (jinja2 declares it so)
+    begin = end = ""
 
     def parse(self, parser: Parser) -> nodes.Node:
         line = next(parser.stream).lineno
@@ -121,7 +150,7 @@ class _Generation(Extension):
         return nodes.CallBlock(self.call_method("_render"), [], [], body).set_lineno(line)
 
     def _render(self, caller: Callable[[], str]) -> str:
-        return caller()
+        return f"{self.begin}{caller()}{self.end}"
 
 
 class _Dict:
@@ -154,10 +183,8 @@ def _refuse_underscore(name: Any) -> None:
         raise SecurityError(f"a chat template may not set the attribute {name!r}")
 
 
-def _environment(clock: date) -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"]
-    )
+def _environment(clock: date) -> Sandbox:
+    environment = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"])
     environment.filters["tojson"] = _tojson
     environment.globals.update(
         {
@@ -167,6 +194,7 @@ def _environment(clock: date) -> ImmutableSandboxedEnvironment:
             "namespace": _Namespace,
         }
     )
+    environment.types.add(_Namespace)
     return environment
 
 
@@ -185,8 +213,10 @@ def _raise_exception(message: str) -> NoReturn:
     raise TemplateError(message)
 
 
-def _compile(environment: ImmutableSandboxedEnvironment, source: str, chat: ChatTokenizer) -> Template:
+def _compile(environment: Sandbox, source: str, model: Model) -> Template:
     try:
-        return environment.from_string(source)
+        template = environment.from_string(source)
     except TemplateError as error:
-        raise CurateError(f"{chat.folder}: its chat template is no valid Jinja ({error})") from error
+        raise CurateError(f"{model.source}: its chat template is no valid Jinja ({error})") from error
+    template.globals = dict(template.globals)  # read as a whole for each rendering, and Jinja's chain of maps is slow
+    return template

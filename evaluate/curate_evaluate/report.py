@@ -49,12 +49,14 @@ def build(run: Run) -> dict[str, Any]:
 
 
 def side_by_side(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One record an example, with the outputs by arm. Equal rows share a sample id: their lines tell them apart."""
+    """One record an example, with the outputs by arm. Equal rows share a sample id: their lines tell them apart, and
+    the answers of one row their prompts."""
     shared = ("sample_id", "line", "prompt", "prompt_ids_sha256", "reference")
-    examples: dict[tuple[str, int], dict[str, Any]] = {}
+    examples: dict[tuple[str, int, str], dict[str, Any]] = {}
     for line in lines:
         example = examples.setdefault(
-            (line["sample_id"], line["line"]), {key: line[key] for key in shared} | {"outputs": {}}
+            (line["sample_id"], line["line"], line["prompt_ids_sha256"]),
+            {key: line[key] for key in shared} | {"outputs": {}},
         )
         example["outputs"][line["arm"]] = {
             key: value for key, value in line.items() if key not in shared and key != "arm"

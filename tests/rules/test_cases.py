@@ -13,6 +13,7 @@ import yaml
 import curate
 from curate.rules import RULES
 from tests.dedup.models import sentence_model
+from tests.rules.models import model_folder
 
 if TYPE_CHECKING:
     from curate.finding import Finding
@@ -47,7 +48,9 @@ def written(case: dict[str, Any], folder: Path) -> Path:
 
 def checked(code: str, case: dict[str, Any], folder: Path) -> list[Finding]:
     thresholds = {code: case["thresholds"]} if case.get("thresholds") else {}
-    options = {key: case[key] for key in ("format", "columns") if key in case}
+    options = {key: case[key] for key in ("format", "columns", "max_length", "template_args") if key in case}
+    if RULES[code].needs in ("model", "max_length") or "model" in case:
+        options["model"] = str(model_folder(case.get("model", "chatml"), folder / "model"))
     if "against" in case:
         options["against"] = folder / "against.jsonl"
         options["against"].write_bytes(as_lines(case["against"]))

@@ -16,6 +16,7 @@ from curate.errors import CurateError
 from curate.run import Run, make, why_stale
 from curate.steps import tokens
 from curate.template import load
+from tests.rules.models import model_folder
 from tests.template.byte_model import CHATML, write_model
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def test_every_row_of_the_splits_is_in_a_file_or_rejected_with_its_reason(tmp_pa
     assert len(verified) == sum(facts["rows"].values()) == 20
     assert facts["rejected"] == 1
     assert [(row["code"], row["reason"]) for row in rejected(run)] == [
-        ("TPL007", "tool calls cannot be verified yet: turn 2 (assistant)")
+        ("TPL005", "the template leaves out the tool definitions")
     ]
 
 
@@ -186,8 +187,19 @@ def test_what_makes_the_tokens_stale(tmp_path: Path, model: Path) -> None:
 def test_preference_data_is_refused_with_the_command_that_converts_it(tmp_path: Path, model: Path) -> None:
     pair = {"prompt": "Hi", "chosen": "Hello, how can I help?", "rejected": "What?"}
     run = split_run(tmp_path, [{**pair, "prompt": f"Hi {i}"} for i in range(4)])
-    with pytest.raises(CurateError, match=r"curate convert DATA -o sft\.jsonl --to messages --use chosen"):
+    with pytest.raises(CurateError, match=r"curate convert \S+data\.jsonl -o sft\.jsonl --to messages --use chosen"):
         made(run, model)
+
+
+def test_the_command_that_is_named_for_labelled_data_gives_what_can_be_trained(tmp_path: Path, model: Path) -> None:
+    rows = [{"prompt": f"Hi {i}", "completion": "Hello, how can I help?", "label": i % 2 == 0} for i in range(8)]
+    run = split_run(tmp_path, rows)
+    with pytest.raises(CurateError, match="preference data") as refused:
+        made(run, model)
+    words = shlex.split(str(refused.value).partition("first: curate ")[2])
+    out = tmp_path / "sft.jsonl"
+    assert CliRunner().invoke(cli, [str(out) if word == "sft.jsonl" else word for word in words]).exit_code == 0
+    assert [len(json.loads(line)["messages"]) for line in out.read_text().splitlines()] == [2] * 4
 
 
 def test_rows_that_read_as_others_than_those_that_were_split_are_refused(tmp_path: Path, model: Path) -> None:
@@ -212,7 +224,9 @@ def test_the_command_says_what_it_made_and_why_rows_are_missing(tmp_path: Path, 
     assert ran.exit_code == 0, ran.output
     assert ran.stdout.startswith("tokens: 20 of 21 rows verified (train ")
     assert f"curate train {run.folder} --model {model}" in ran.stdout
-    assert re.search(r"TPL007  1 row, as split/\w+\.jsonl:\d+: tool calls cannot be verified yet", ran.stderr)
+    assert re.search(
+        r"TPL005  1 row, as split/\w+\.jsonl:\d+: the template leaves out the tool definitions", ran.stderr
+    )
     again = run_command(str(run.folder), "--model", str(model))
     assert "(up to date)" in again.stdout
 
@@ -221,6 +235,7 @@ def test_the_command_of_the_manifest_makes_the_same_tokens(tmp_path: Path, model
     run = split_run(tmp_path)
     args = '{"enable_thinking": false}'
     flags = ["--model", str(model), "--max-length", "400", "--too-long", "error", "--template-args", args]
+    flags += ["--turns", "last", "--chat-template", "chatml"]
     assert run_command(str(run.folder), *flags).exit_code == 0
     record = run.record("tokens")
     assert record is not None
@@ -240,3 +255,118 @@ def test_wrong_words_are_explained(tmp_path: Path, model: Path) -> None:
     all_gone = run_command(str(run.folder), "--model", str(model), "--max-length", "1")
     assert isinstance(all_gone.exception, CurateError)
     assert "no row is left to train on" in str(all_gone.exception)
+
+
+# Several answers in a row, and rows that are too long.
+
+DIALOGUE = chat("Hi", "Hello there.", "How far is it?", "Two miles.", "And back?", "Two more.")
+DIALOGUES = [chat(f"Hi {i}", "Hello there.", "How far is it?", f"{i + 2} miles.") for i in range(12)]
+
+
+@pytest.fixture
+def thinker(tmp_path: Path) -> Path:
+    """A model whose template writes the last answer otherwise than the ones before it."""
+    return model_folder("thinking", tmp_path / "thinker")
+
+
+def test_answers_that_the_template_rewrites_are_trained_one_by_one(tmp_path: Path, thinker: Path) -> None:
+    run = split_run(tmp_path, DIALOGUES)
+    assert made(run, thinker)["rejected_by_code"] == {"TPL002": 12}
+    facts = made(run, thinker, turns="each")
+    assert (sum(facts["rows"].values()), sum(facts["samples"].values()), facts["rejected"]) == (24, 12, 0)
+    ids = load(thinker).ids
+    for split in tokens.SPLITS:
+        lines = (run / "split" / f"{split}.jsonl").read_text().splitlines()
+        for row in table(run, split):
+            turns = [turn["content"] for turn in json.loads(lines[row["line"] - 1])["messages"]][: row["turn"] + 1]
+            prompt = f"<|im_start|>user\n{turns[0]}<|im_end|>\n<|im_start|>assistant\n"
+            if row["turn"] == 3:
+                prompt += f"{turns[1]}<|im_end|>\n<|im_start|>user\n{turns[2]}<|im_end|>\n<|im_start|>assistant\n"
+            assert row["input_ids"][: row["prompt_length"]] == ids(prompt)
+            assert row["text"] == f"{prompt}<think>\n\n</think>\n\n{turns[-1]}<|im_end|>\n"
+            trained = [i for i in row["labels"] if i != -100]
+            assert trained == ids(f"<think>\n\n</think>\n\n{turns[-1]}<|im_end|>")
+
+
+def test_the_last_answer_alone_can_be_trained(tmp_path: Path, thinker: Path) -> None:
+    run = split_run(tmp_path, DIALOGUES)
+    facts = made(run, thinker, turns="last")
+    assert (sum(facts["rows"].values()), facts["rejected"]) == (12, 0)
+    assert {row["turn"] for split in tokens.SPLITS for row in table(run, split)} == {3}
+
+
+def test_the_trainer_reads_several_rows_of_one_sample(tmp_path: Path, thinker: Path) -> None:
+    data = pytest.importorskip("curate_train.data")
+    run = split_run(tmp_path, DIALOGUES)
+    facts = made(run, thinker, turns="each")
+    rows = data.read_tokens(run / "tokens", "train", vocabulary=facts["vocabulary"])
+    assert len(rows) == 2 * len({row.sample_id for row in rows})
+
+
+def test_a_row_is_cut_behind_the_last_answer_that_fits_and_never_inside_one(tmp_path: Path, model: Path) -> None:
+    run = split_run(tmp_path, [*ROWS, DIALOGUE])
+    ids = load(model).ids
+    first = len(ids("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello there.<|im_end|>"))
+    facts = made(run, model, max_length=first + 40, too_long="cut")
+    (cut,) = [row for row in cut_rows(run) if row["trained_lost"]]
+    assert (cut["kept"], cut["trained_lost"]) == (first, len("Two miles.") + 1 + len("Two more.") + 1)
+    assert sum(facts["rows"].values()) == 21
+    (row,) = [row for split in tokens.SPLITS for row in table(run, split) if row["sample_id"] == cut["sample_id"]]
+    assert row["text"].endswith("Hello there.<|im_end|>")
+    assert row["input_ids"] == ids(row["text"])
+    assert [i for i in row["labels"] if i != -100] == ids("Hello there.<|im_end|>")
+    assert (row["answer"], row["turn"]) == ("Hello there.", 1)
+
+
+def cut_rows(run: Run) -> list[Row]:
+    return [json.loads(line) for line in (run / "tokens" / "cut.jsonl").read_bytes().splitlines()]
+
+
+def test_a_row_none_of_whose_answers_fits_is_not_cut_but_left_out(tmp_path: Path, model: Path) -> None:
+    run = split_run(tmp_path, [*ROWS, chat("Count", "1 " * 200), chat("2 " * 200, "Three.")])
+    facts = made(run, model, max_length=200, too_long="cut")
+    assert {row["code"]: row["reason"] for row in rejected(run)} == {
+        "LEN004": "too long: 426 of 200 tokens, and no answer ends within them",
+        "LEN005": "too long: 427 of 200 tokens, and its first answer starts behind them",
+    }
+    assert facts["rejected_by_code"] == {"LEN004": 1, "LEN005": 1}
+    assert cut_rows(run) == []
+
+
+def test_a_line_break_behind_the_stop_token_is_cut_without_a_loss(tmp_path: Path, model: Path) -> None:
+    run = split_run(tmp_path, [*ROWS, DIALOGUE])
+    made(run, model)
+    longest = max(len(row["input_ids"]) for split in tokens.SPLITS for row in table(run, split))
+    made(run, model, max_length=longest - 1, too_long="cut")
+    (cut,) = cut_rows(run)
+    assert (cut["kept"], cut["trained_lost"]) == (longest - 1, 0)
+
+
+def test_strict_fails_where_a_row_is_rejected_and_only_there(tmp_path: Path, model: Path) -> None:
+    run = split_run(tmp_path)
+    flags = [str(run.folder), "--model", str(model)]
+    assert exit_code(*flags, "--strict") == 1
+    assert exit_code(*flags) == 0
+    assert exit_code(*flags, "--strict") == 1  # though nothing has to be made again
+    clean = tmp_path / "clean"
+    clean.mkdir()
+    assert exit_code(str(split_run(clean, ROWS).folder), "--model", str(model), "--strict") == 0
+
+
+def exit_code(*words: str) -> Any:
+    """What `curate` ends with: commands give it back, and the entry point exits with it."""
+    return CliRunner().invoke(cli, ["tokens", *words], standalone_mode=False).return_value
+
+
+def test_another_template_than_the_models_is_recorded(tmp_path: Path, model: Path) -> None:
+    run = split_run(tmp_path, ROWS)
+    assert made(run, model, chat_template="chatml")["template_from"] == "--chat-template chatml"
+    file = tmp_path / "mine.jinja"
+    file.write_text("{{ 'Ours. ' }}" + CHATML)
+    assert exit_code(str(run.folder), "--model", str(model), "--chat-template", str(file)) == 0
+    assert table(run, "train")[0]["text"].startswith("Ours. <|im_start|>")
+    file.write_text("{{ 'Mine. ' }}" + CHATML)
+    record = run.record("tokens")
+    assert record is not None
+    stale = why_stale(run, tokens.STEP, record["config"])
+    assert [reason.rsplit("/", 1)[-1] for reason in stale] == ["mine.jinja changed"]
