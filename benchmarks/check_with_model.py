@@ -116,17 +116,15 @@ def main() -> int:
     tokens = {name: of_one[-1].tokens for name, of_one in runs.items()}
     assert tokens[alone] == tokens["curate check --model"], tokens
     lines = [
-        f"{given.data.name}: {len(texts):,} rows, {sum(map(len, texts)) / 1e6:.1f} M characters, "
-        f"{tokens[alone]:,} tokens of {given.model.name}; median of {given.runs} alternating runs. {machine()}.",
+        f"{given.data.name}: {len(texts):,} rows, {sum(map(len, texts)) / 1e6:.1f} M characters, {tokens[alone]:,} "
+        f"tokens of {given.model.name}; median of {given.runs} alternating runs. {machine()}.",
         "",
         "| | seconds | times tokenizers | CPU seconds | times tokenizers |",
         "|---|---|---|---|---|",
-        *(
-            f"| {name} | {wall[name]:.2f} | {wall[name] / wall[alone]:.2f} "
-            f"| {cpu[name]:.2f} | {cpu[name] / cpu[alone]:.2f} |"
-            for name in wall
-        ),
     ]
+    for name in wall:
+        cells = (of_one for spent in (wall, cpu) for of_one in (spent[name], spent[name] / spent[alone]))
+        lines.append(f"| {name} | {' | '.join(f'{cell:.2f}' for cell in cells)} |")
     print("\n".join(lines))
     if given.write:
         text = "\n".join(["# Speed of a check with a model", "", *lines, ""])

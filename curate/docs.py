@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curate.errors import CurateError
+from curate.plan import LOCKS
 from curate.report.safe import safe
 from curate.rules import RULES, Rule
 
@@ -58,11 +59,18 @@ def fix_words(rule: Rule) -> str:
     return f"{rule.fix.action}, {'safe' if rule.fix.safe else 'unsafe'}"
 
 
+def default_words(rule: Rule) -> str:
+    """Whether the rule runs unasked, in words, and with which flag."""
+    if not rule.on_by_default:
+        return "off"
+    return f"with `{LOCKS[rule.needs][1]}`" if rule.needs else "on"
+
+
 def page(rule: Rule, *, for_terminal: bool = False) -> str:
     """The Markdown page of one rule; for the terminal its text stands as the docstring has it, nothing escaped."""
     as_shown = _visible if for_terminal else _markdown
     head, *rest = sections(rule)
-    facts = [rule.severity, f"fix: {fix_words(rule)}", f"default: {'on' if rule.on_by_default else 'off'}"]
+    facts = [rule.severity, f"fix: {fix_words(rule)}", f"default: {default_words(rule)}"]
     parts = [f"# {rule.code}: {rule.name}", as_shown(head[1]), " · ".join(facts)]
     for heading, text in rest:
         parts += [f"## {heading}", as_shown(text[:1].upper() + text[1:])]
@@ -76,9 +84,8 @@ def page(rule: Rule, *, for_terminal: bool = False) -> str:
 
 
 def index_row(rule: Rule) -> str:
-    default = "on" if rule.on_by_default else "off"
     summary = _markdown(rule.summary).replace("|", "\\|")
-    cells = (f"[{rule.code}]({rule.code}.md)", rule.name, rule.severity, default, fix_words(rule), summary)
+    cells = (f"[{rule.code}]({rule.code}.md)", rule.name, rule.severity, default_words(rule), fix_words(rule), summary)
     return f"| {' | '.join(cells)} |"
 
 

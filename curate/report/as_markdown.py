@@ -16,6 +16,7 @@ from curate.report.phrases import (
     overlap_table,
     short_spots,
     token_count,
+    trainers_table,
 )
 from curate.report.safe import safe, shorten
 
@@ -61,6 +62,7 @@ def to_markdown(report: Report) -> Iterator[str]:
             yield f"- and {len(group) - LISTED:,} more\n"
         yield "\n</details>\n"
     yield from _overlap(report)
+    yield from _trainers(report)
     for error in report.internal_errors[:LISTED]:
         spot = _inert(short_spot(error.place))
         yield f"\n**Internal error** of {_inert(error.code)} at {spot}: {_inert(error.error)}\n"
@@ -70,6 +72,15 @@ def to_markdown(report: Report) -> Iterator[str]:
         yield "\n"
     for command, purpose in next_commands(report, listed=bool(groups) and len(groups[0]) <= LISTED):
         yield f"- `` {command} `` {purpose}\n"
+
+
+def _trainers(report: Report) -> Iterator[str]:
+    for i, line in enumerate(trainers_table(report)):
+        if not i:
+            yield "\nWhat other trainers would do with some of these rows:\n\n"
+        yield "| " + " | ".join(map(_inert, line)) + " |\n"
+        if not i:
+            yield "|" + " --- |" * len(line) + "\n"
 
 
 def _overlap(report: Report) -> Iterator[str]:

@@ -116,6 +116,24 @@ _OVERLAPS = {
 }
 
 
+def trainers_table(report: Report) -> list[list[str]]:
+    """What other trainers would do with some of the rows, for people: the headings and a line for each; or nothing."""
+    if not report.other_trainers:
+        return []
+    keys = ("same", "wrong", "left_out", "cannot")
+    heads = ["trainer", "setting", "rows", "the same tokens", "some wrong", "some left out", "cannot be said", "why"]
+    lines = [
+        [
+            safe(of_one["trainer"]),
+            safe(of_one["setting"]),
+            *(f"{of_one[key]:,}" for key in ("rows", *keys)),
+            of_one["reason"],
+        ]
+        for of_one in report.other_trainers
+    ]
+    return [heads, *lines]
+
+
 def _part(number: int, whole: int) -> str:
     return f"{number:,} ({number / whole:.2%})" if whole else f"{number:,}"
 

@@ -53,7 +53,8 @@ class Report:
     `skipped` the rules that did not run: `code`, `reason`, and the flag that would `unlock` them. `info_is_flagged`:
     the rules were chosen by `--select`, so that a row with nothing but info findings counts as flagged. `overlap`: what
     of each file is in which other one, where files were compared (`curate.dedup.overlap.table`). `model` says what made
-    the tokens that `tokens` counts (`token_facts`); both are None without a model.
+    the tokens that `tokens` counts (`token_facts`); both are None without a model. `other_trainers`: what they would do
+    with some of the rows (`curate.tokens.others.of_some_rows`), where that was asked for.
     """
 
     inputs: list[InputInfo]
@@ -63,6 +64,7 @@ class Report:
     overlap: list[dict[str, Any]] = field(default_factory=list)
     model: dict[str, Any] | None = None
     tokens: dict[str, int] | None = None
+    other_trainers: list[dict[str, Any]] = field(default_factory=list)
     internal_errors: list[InternalError] = field(default_factory=list)
     info_is_flagged: bool = False
     seconds: float = 0.0
@@ -144,6 +146,7 @@ class Report:
             "internal_errors": [error.as_json() for error in self.internal_errors],
             "summary": self.summary(),
             **({"overlap": self.overlap} if self.overlap else {}),
+            **({"other_trainers": self.other_trainers} if self.other_trainers else {}),
             "findings": [finding.as_json() for finding in self.findings],
         }
 
@@ -169,6 +172,7 @@ class Report:
                 overlap=document.get("overlap", []),
                 model=document.get("model"),
                 tokens=document["summary"].get("tokens"),
+                other_trainers=document.get("other_trainers", []),
                 info_is_flagged="select" in document["config"],
                 seconds=document["summary"]["seconds"],
                 curate_version=document["curate_version"],

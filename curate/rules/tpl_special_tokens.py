@@ -26,6 +26,7 @@ _ABOUT_TOKENS = re.compile(
     re.IGNORECASE,
 )
 _NEAR = 100
+_TURNS = 3  # tokens: a text that begins with one and has so many is a rendered conversation
 _QUOTE_MARKS = frozenset("\"'`“”‘’«»")
 
 
@@ -64,7 +65,7 @@ def special_token_in_content(sample: Sample) -> Iterator[Fault]:
         |>` with a space inside). A stop token
     typed at the very end of an answer is stop-token-typed-at-end.
     """
-    typed = {(where.message, where.field): (where, said) for where, said in _noted(sample, "TPL003")}
+    typed = {(where.message, where.field): (where, token) for where, token in _noted(sample, "TPL003")}
     for text in sample.texts():
         tokens = _not_written_about(sample, text, list(find_tokens(text.text)))
         if tokens and text.role == "assistant" and (stop := stop_token_at_end(text.text)):
@@ -85,8 +86,10 @@ def special_token_in_content(sample: Sample) -> Iterator[Fault]:
         others = len(tokens) - same
         more = "" if not others else f" and {'another' if others == 1 else f'{others:,} others'}"
         what = "control tokens" if others else "a control token"
+        is_rendered = len(tokens) >= _TURNS and not text.text[: first.start].strip()
+        whole = "; the text is a conversation that this template has rendered already" if is_rendered else ""
         yield Fault(
-            f"{first.token}{times}{more} in the {text.role}'s text: {what} of {' and '.join(families[:2])}",
+            f"{first.token}{times}{more} in the {text.role}'s text: {what} of {' and '.join(families[:2])}{whole}",
             Where(text.message, text.field, first.start, first.end),
             {"tokens": dict(Counter(token.token for token in tokens)), "families": families},
         )
@@ -94,9 +97,10 @@ def special_token_in_content(sample: Sample) -> Iterator[Fault]:
 
 def _noted(sample: Sample, code: str) -> Iterator[tuple[Where, str]]:
     """The control tokens of the model that stand in texts: where, and which."""
-    for note in sample.rendering.notes if sample.rendering else ():
-        if note.code == code and note.where and note.evidence:
-            yield Where(**note.where), note.evidence["token"]
+    if sample.rendering:
+        for note in sample.rendering.notes:
+            if note.code == code and note.where and note.evidence:
+                yield Where(**note.where), note.evidence["token"]
 
 
 class _Stop(NamedTuple):

@@ -28,9 +28,13 @@ OPEN, CLOSE = "⟦", "⟧"
 _BREAK = re.compile(r"(\n)")
 
 
+def has_colours(console: Console) -> bool:
+    return console.color_system is not None and not console.no_color
+
+
 def legend(console: Console) -> Text:
     """One line that says how to read the rest."""
-    if console.color_system:
+    if has_colours(console):
         return Text.assemble((" trained ", TRAINED[0]), (" tokens ", TRAINED[1]), " and tokens that are only read")
     return Text(f"{OPEN}trained{CLOSE} tokens stand in brackets, the others are only read")
 
@@ -46,7 +50,7 @@ def lines_of(row: Row, others: list[Other], tokenizer: Tokenizer, console: Conso
         yield Text.assemble("  ", (note.code, "bold"), "  ", safe(note.message))
     yield Text()
     if rendering.text:
-        yield coloured(row, tokenizer) if console.color_system else bracketed(row)
+        yield coloured(row, tokenizer) if has_colours(console) else bracketed(row)
         yield Text()
     if others:
         yield from _table(others)

@@ -1,23 +1,30 @@
-"""What other trainers would do with a row, in words: shared by the outputs of `curate render`."""
+"""What other trainers would do with a row, in words, and with some rows of a data set."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections import Counter
+from contextlib import closing
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from curate.model import is_raw
+from curate.model import Model, is_raw
 from curate.report.safe import safe
 from curate.template.trainers import Trainers
 from curate.tokens.pieces import runs
+from curate.tokens.rows import Row, rendered, samples_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from curate.model import Model
+    from curate.config import Config
+    from curate.io import Input
     from curate.template.trainers import OtherMask
-    from curate.tokens.rows import Row
 
 TITLE = "What other trainers would do with this row"
 SAME = "trains the same tokens"
+COMPARED = 20
+"""So many rows of a data set are compared: each of them costs a few renderings."""
+_AMONG = 500
 _SHOWN = 5
 _TEXT = 60
 
@@ -42,6 +49,38 @@ def others_of(rows: Sequence[Row], model: Model) -> list[list[Other]]:
         [_other(mask, row, model) for mask in of_row] if row.rendering.text and not is_raw(row.sample) else []
         for row, of_row in zip(rows, masks, strict=True)
     ]
+
+
+def of_some_rows(inputs: Sequence[Input], config: Config) -> list[dict[str, Any]]:
+    """For each trainer, what it would do with some rows from all over the beginning of the data: of how many it trains
+    the same tokens, other ones, leaves some out, or cannot be said, and the most frequent reason for that.
+
+    Raises:
+        CurateError: no such model.
+    """
+    with closing(Model.of(config)) as model:
+        samples = list(islice(samples_of(inputs, format=config.format, columns=config.columns), _AMONG))
+        some = samples[:: max(len(samples) // COMPARED, 1)][:COMPARED]
+        rows = [row for batch in rendered(iter(some), model) for row in batch]
+        by_trainer: dict[str, list[Other]] = {}
+        for of_row in others_of(rows, model):
+            for other in of_row:
+                by_trainer.setdefault(other.trainer, []).append(other)
+    return [_summed(others) for others in by_trainer.values()]
+
+
+def _summed(others: Sequence[Other]) -> dict[str, Any]:
+    reasons = Counter(other.mask.reason for other in others if other.mask.trained is None)
+    return {
+        "trainer": others[0].trainer,
+        "setting": others[0].setting,
+        "rows": len(others),
+        "same": sum(other.said == SAME for other in others),
+        "wrong": sum(bool(other.mask.wrong) for other in others),
+        "left_out": sum(bool(other.mask.missed) for other in others),
+        "cannot": reasons.total(),
+        "reason": reasons.most_common(1)[0][0] if reasons else "",
+    }
 
 
 def _other(mask: OtherMask, row: Row, model: Model) -> Other:

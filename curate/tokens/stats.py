@@ -153,17 +153,12 @@ def _texts(sample: Sample) -> Iterator[tuple[str, str]]:
     """The texts of a sample, each with what it is: a role's, reasoning, or calls."""
     for message in sample.messages:
         if text := message.text:
-            yield message.role, _valid(text)
+            yield message.role, text
         if message.reasoning:
-            yield REASONING, _valid(message.reasoning)
+            yield REASONING, message.reasoning
         for call in message.tool_calls:
             arguments = call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments)
-            yield CALLS, _valid(f"{call.name} {arguments}")
-
-
-def _valid(text: str) -> str:
-    """The text with what no tokenizer takes, halves of surrogate pairs, as one letter each."""
-    return text.encode("utf-8", "replace").decode()
+            yield CALLS, f"{call.name} {arguments}"
 
 
 def as_json(stats: Stats, model: Model | None, max_length: int | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 
 from curate.run import Run, why_stale
 from curate_evaluate import view
-from curate_evaluate.report import STEP, breaks, headline, signed, state_of, verdict
+from curate_evaluate.report import STEP, breaks, headline, side_by_side, signed, state_of, verdict
 
 
 def difference(**changed: Any) -> dict[str, Any]:
@@ -146,3 +146,18 @@ def test_text_of_a_row_stays_text(hostile: str) -> None:
 
 def test_lines_of_a_text_stay_lines() -> None:
     assert view.text("a\nb\r\n<c>") == "a\nb\\r\n&lt;c&gt;"
+
+
+def test_several_answers_of_one_row_are_examples_of_their_own() -> None:
+    lines = [
+        {"sample_id": "v1:1", "line": 3, "arm": arm, "prompt": prompt, "prompt_ids_sha256": prompt, "reference": "x"}
+        | {"output": f"{arm} {prompt}"}
+        for prompt in ("first", "second")
+        for arm in ("base", "adapter")
+    ]
+    examples = side_by_side(lines)
+    assert [(example["prompt"], list(example["outputs"])) for example in examples] == [
+        ("first", ["base", "adapter"]),
+        ("second", ["base", "adapter"]),
+    ]
+    assert examples[1]["outputs"]["base"]["output"] == "base second"
