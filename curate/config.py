@@ -37,7 +37,7 @@ class Config(BaseModel):
     semantic: str | None = None
     nli: str | None = None
     model: str | None = None
-    max_length: int | None = Field(None, ge=1)
+    max_length: int | None = Field(default=None, ge=1)
     template_args: dict[str, Any] = {}
     chat_template: str | None = None
     offline: bool = False

@@ -88,11 +88,11 @@ def convert(
     """
     from curate.io import find_inputs
 
-    target = _target(to)
+    target = target_format(to)
     inputs = find_inputs(paths)
-    _check_out(out, inputs, force)
+    check_out(out, inputs, force)
     result = ConvertResult()
-    with _opened(out) as file:
+    with opened(out) as file:
         for sample in _samples(inputs, format, columns or {}, result):
             taken = answer_used(sample, use) if use else sample
             if taken is None:
@@ -122,7 +122,12 @@ def answer_used(sample: Sample, use: Use) -> Sample | None:
     return replace(sample, messages=messages, rejected=None, label=None, _id=None, _texts=None)
 
 
-def _target(to: str) -> Format:
+def target_format(to: str) -> Format:
+    """The format that `--to` names.
+
+    Raises:
+        CurateError: no such format, or one that can only be read.
+    """
     target = FORMATS.get(to)
     if target is None or target.build is None:
         reason = "can only be read" if target else "no such format"
@@ -130,7 +135,12 @@ def _target(to: str) -> Format:
     return target
 
 
-def _check_out(out: Path, inputs: Sequence[Input], force: bool) -> None:
+def check_out(out: Path, inputs: Sequence[Input], force: bool) -> None:
+    """Make sure that JSON lines may be written to `out`.
+
+    Raises:
+        CurateError: it is an input, exists without `force`, or has the name of another kind of file.
+    """
     if out in STANDARD_OUTPUT:
         return
     name = out.with_suffix("") if out.suffix.lower() in _COMPRESSORS else out
@@ -145,7 +155,7 @@ def _check_out(out: Path, inputs: Sequence[Input], force: bool) -> None:
 
 
 @contextmanager
-def _opened(out: Path) -> Iterator[BinaryIO]:
+def opened(out: Path) -> Iterator[BinaryIO]:
     """A file whose content takes its place at `out` when all is written."""
     from tempfile import TemporaryFile
 

@@ -27,7 +27,7 @@ from curate.sample import Sample
 
 if TYPE_CHECKING:
     from curate.config import Config
-    from curate.dedup.corpus import Corpus
+    from curate.dedup.corpus import Corpus, Pack
     from curate.model import Model
     from curate.rules import Rule
 
@@ -38,18 +38,24 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, the rows done and the rows in all (0 while unknown)."""
 
 
+def quiet(doing: str, done: int, total: int) -> None:
+    """The progress that nobody watches."""
+
+
 def run_check(
     inputs: Sequence[Input],
     config: Config,
-    progress: Progress = lambda *_: None,
+    progress: Progress = quiet,
     *,
     theirs: Sequence[Input] | None = None,
     reviewed: frozenset[str] | None = None,
+    layouts: Mapping[str, Layout] | None = None,
 ) -> Report:
     """Check every row of the inputs: the same findings in the same order, whatever the number of processes.
 
     `theirs` is what `config.against` names, where the caller has opened it. `reviewed` are the ids of the samples that
-    a person decided to keep: `keep = "reviewed"` prefers them.
+    a person decided to keep: `keep = "reviewed"` prefers them. `layouts` says by path how rows are read, where that is
+    known.
 
     Raises:
         CurateError: input that cannot be read, or settings that name no rule, or that ask for decisions without any.
@@ -62,10 +68,11 @@ def run_check(
     plan = make_plan(config, paths)
     model = open_model(config, sum(data.size for data in inputs)) if config.model else None
     theirs = without(inputs, find_inputs(config.against) if theirs is None and config.against else theirs or ())
-    layouts = [survey_input(data, config, progress) for data in inputs]
-    total = sum(rows for _, rows in layouts)
+    known = layouts or {}
+    surveyed = [(known[p], 0) if (p := data.path) in known else survey_input(data, config, progress) for data in inputs]
+    total = sum(rows for _, rows in surveyed)
     if model:
-        choose_engine(model, inputs, [layout for layout, _ in layouts])
+        choose_engine(model, inputs, [layout for layout, _ in surveyed])
 
     infos: list[InputInfo] = []
     findings: list[Finding] = []
@@ -76,7 +83,7 @@ def run_check(
     tokens, trained = array("q"), array("q")
     done = 0
     with Workers(config.jobs or 1, config, plan, paths, model) as workers:
-        for data, (layout, _) in zip(inputs, layouts, strict=True):
+        for data, (layout, _) in zip(inputs, surveyed, strict=True):
             seen = Examined()
             for part in workers.examine(batches(gather(data.rows(), layout)), data.path, layout):
                 seen.rows += part.rows
@@ -364,6 +371,29 @@ def add_theirs(corpus: Corpus, theirs: Sequence[Input], config: Config, progress
             corpus.add(pack(samples))
             progress(f"reading {data.path}", len(corpus.places) - corpus.mine, rows)
     return unread
+
+
+def packed(
+    inputs: Sequence[Input], config: Config, layouts: Mapping[str, Layout] | None = None, progress: Progress = quiet
+) -> Iterator[Pack]:
+    """All samples of some inputs as they are compared, in order, without any check of them.
+
+    Raises:
+        CurateError: input that cannot be read.
+    """
+    bare: dict[str, Any] = {"ignore": [], "against": [], "rules": [], "thresholds": {}, "severity": {}, "model": None}
+    comparing = config.model_copy(update={"select": ["DUP002"], **bare})
+    paths = [data.path for data in inputs]
+    plan = make_plan(comparing, paths)
+    done = 0
+    with Workers(config.jobs or 1, comparing, plan, paths) as workers:
+        for data in inputs:
+            layout = (layouts or {}).get(data.path) or survey_input(data, config, progress)[0]
+            for part in workers.examine(batches(gather(data.rows(), layout)), data.path, layout):
+                if part.pack:
+                    done += len(part.pack.places)
+                    progress(f"reading {data.path}", done, 0)
+                    yield part.pack
 
 
 def without(inputs: Sequence[Input], theirs: Sequence[Input]) -> list[Input]:

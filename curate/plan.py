@@ -77,10 +77,11 @@ def make_plan(config: Config, paths: Sequence[str] = ()) -> Plan:
     known = dict(RULES)
     for file in config.rules:
         known |= load_own_rules(Path(file), known)
+    selected, ignored = _named(config.select, known), _named(config.ignore, known)
     chosen = {
         code: rule
         for code, rule in known.items()
-        if _is_selected(rule, config.select, known) and not _is_named(rule, config.ignore, known)
+        if code in selected - ignored and (rule.on_by_default or {code, rule.name} & set(config.select))
     }
     given = {need for need in LOCKS if need != "theirs" and getattr(config, need)}
     if config.against or splits_of(paths):
@@ -105,14 +106,9 @@ def make_plan(config: Config, paths: Sequence[str] = ()) -> Plan:
     return Plan(chosen, skipped, is_default=config.select == ["ALL"])
 
 
-def _is_selected(rule: Rule, selectors: Iterable[str], known: dict[str, Rule]) -> bool:
-    if not rule.on_by_default:
-        return any(word in {rule.code, rule.name} for word in selectors)
-    return _is_named(rule, selectors, known)
-
-
-def _is_named(rule: Rule, selectors: Iterable[str], known: dict[str, Rule]) -> bool:
-    return any(rule.code == match.code for word in selectors for match in matching(word, known))
+def _named(selectors: Iterable[str], known: dict[str, Rule]) -> set[str]:
+    """The codes of the rules that any of some words name."""
+    return {rule.code for word in selectors for rule in matching(word, known)}
 
 
 def matching(selector: str, known: dict[str, Rule]) -> Iterator[Rule]:

@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from curate.errors import CurateError
+from curate.mixing.origins import origins
 from curate.review.decisions import read_decisions
 from curate.run import Run, file_hash
 from curate.run.data import Part, run_inputs, run_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
 TEXT_SHOWN = 300
@@ -30,30 +31,41 @@ def trace(run: Run, prefix: str) -> list[Stage]:
     Raises:
         CurateError: no row has such an id, or several have.
     """
-    places = _places(run, prefix)
-    sample_id = str(places[0].place.sample_id)
+    changed = _changed(run)
+    sample_id, places = _places(run, prefix, changed)
+    before = list(dict.fromkeys(str(part.place.sample_id) for part in places))
+    after = {str(changed.get(part.place[:3], {}).get("sample_id", part.place.sample_id)) for part in places}
     said: dict[str, Callable[[], Iterator[str]]] = {
-        "evaluate": lambda: _evaluate(run, sample_id),
-        "tokens": lambda: _tokens(run, sample_id),
-        "split": lambda: _split(run, sample_id),
-        "clean": lambda: _clean(run, places),
-        "decision": lambda: _decision(run, sample_id),
-        "check": lambda: _check(run, sample_id),
+        "evaluate": lambda: _evaluate(run, after),
+        "tokens": lambda: _tokens(run, after),
+        "split": lambda: _split(run, after),
+        "clean": lambda: _clean(run, places, changed),
+        "decision": lambda: _decision(run, before),
+        "check": lambda: _check(run, before),
         "data": lambda: _data(run, places),
     }
     return [Stage("id", [sample_id]), *(Stage(name, list(words())) for name, words in said.items())]
 
 
-def _places(run: Run, prefix: str) -> list[Part]:
-    """The parts of the data with the id: several for equal rows."""
+def _changed(run: Run) -> dict[Any, dict[str, Any]]:
+    """What cleaning changed, by path, line and part."""
+    entries = _json_lines(run / "clean" / "changed.jsonl")
+    return {(entry["path"], entry["line"], entry["part"]): entry for entry in entries}
+
+
+def _places(run: Run, prefix: str, changed: dict[Any, dict[str, Any]]) -> tuple[str, list[Part]]:
+    """The id, and the parts of the data that have it or got it when they were changed: several for equal rows."""
     found: dict[str, list[Part]] = {}
     for row in run_rows(run):
         for part in row.parts:
-            sample_id = str(part.place.sample_id)
-            if sample_id.startswith((prefix, f"v1:{prefix}", f"raw-{prefix}")):
-                found.setdefault(sample_id, []).append(part)
+            change = changed.get(part.place[:3])
+            ids = [str(change["sample_id"])] if change else []
+            for sample_id in [*ids, str(part.place.sample_id)]:
+                if sample_id.startswith((prefix, f"v1:{prefix}", f"raw-{prefix}")):
+                    found.setdefault(sample_id, []).append(part)
+                    break
     if len(found) == 1:
-        return next(iter(found.values()))
+        return next(iter(found.items()))
     data = ", ".join(source.path for source in run_inputs(run, run.config("check")))
     if not found:
         raise CurateError(f"no row of {data} has an id that starts with {prefix!r}; ids are in split/split.json")
@@ -61,12 +73,12 @@ def _places(run: Run, prefix: str) -> list[Part]:
     raise CurateError(f"{len(found):,} rows have an id that starts with {prefix!r} ({some}, ...); give more of it")
 
 
-def _evaluate(run: Run, sample_id: str) -> Iterator[str]:
+def _evaluate(run: Run, ids: Collection[str]) -> Iterator[str]:
     file = run / "evaluate" / "examples.jsonl"
     if run.record("evaluate") is None:
         yield "not made yet"
         return
-    mine = [entry for entry in _json_lines(file) if entry["sample_id"] == sample_id]
+    mine = [entry for entry in _json_lines(file) if entry["sample_id"] in ids]
     for entry in mine:
         yield f"{entry['arm']}: exact match {entry['exact_match']:g}, chrF {entry['chrf']:.1f}"
         yield f"  reference {_quoted(entry['reference'])}"
@@ -75,7 +87,7 @@ def _evaluate(run: Run, sample_id: str) -> Iterator[str]:
         yield "not scored"
 
 
-def _tokens(run: Run, sample_id: str) -> Iterator[str]:
+def _tokens(run: Run, ids: Collection[str]) -> Iterator[str]:
     if run.record("tokens") is None:
         yield "not made yet"
         return
@@ -85,35 +97,35 @@ def _tokens(run: Run, sample_id: str) -> Iterator[str]:
     for name in ("train", "val", "test"):
         row = 0
         for batch in read_ipc(run / "tokens" / f"{name}.arrow"):
-            ids, labels = batch["sample_id"].to_pylist(), batch["labels"]
-            for i, other in enumerate(ids):
+            labels = batch["labels"]
+            for i, sample_id in enumerate(batch["sample_id"].to_pylist()):
                 row += 1
-                if other == sample_id:
+                if sample_id in ids:
                     found = True
                     mask = labels[i].as_py()
                     trained = sum(label != -100 for label in mask)
                     yield f"tokens/{name}.arrow row {row}: {len(mask):,} tokens, {trained:,} of them trained"
     for entry in _json_lines(run / "tokens" / "rejected.jsonl"):
-        if entry["sample_id"] == sample_id:
+        if entry["sample_id"] in ids:
             found = True
             yield f"rejected ({entry['code']}): {entry['reason']}"
     if not found:
         yield "no tokens"
 
 
-def _split(run: Run, sample_id: str) -> Iterator[str]:
+def _split(run: Run, ids: Collection[str]) -> Iterator[str]:
     if run.record("split") is None:
         yield "not made yet"
         return
     rows = json.loads((run / "split" / "split.json").read_bytes())["rows"]
-    mine = [row for row in rows if row["sample_id"] == sample_id]
+    mine = [row for row in rows if row["sample_id"] in ids]
     for row in mine:
         yield f"split/{row['split']}.jsonl:{row['line']}"
     if not mine:
         yield "in no split"
 
 
-def _clean(run: Run, places: list[Part]) -> Iterator[str]:
+def _clean(run: Run, places: list[Part], changed: Mapping[Any, dict[str, Any]]) -> Iterator[str]:
     if run.record("clean") is None:
         yield "not made yet"
         return
@@ -123,25 +135,30 @@ def _clean(run: Run, places: list[Part]) -> Iterator[str]:
     for part in places:
         path, line, number, _ = part.place
         rejected = why.get((path, line, number))
-        if rejected is None:
+        if rejected is None and (change := changed.get((path, line, number))):
+            codes = f" ({', '.join(change['codes'])})" if change["codes"] else ""
+            yield f"{path}:{line} changed to {change['sample_id']} by {change['by']}{codes}: {change['reason']}"
+        elif rejected is None:
             yield f"{path}:{line} kept"
         else:
             code = f" ({rejected['code']})" if rejected["code"] else ""
             yield f"{path}:{line} rejected by {rejected['by']}{code}: {rejected['reason']}"
 
 
-def _decision(run: Run, sample_id: str) -> Iterator[str]:
-    decision = read_decisions(run).get(sample_id)
-    if decision is None:
+def _decision(run: Run, ids: Collection[str]) -> Iterator[str]:
+    decisions = read_decisions(run)
+    made = [decisions[sample_id] for sample_id in ids if sample_id in decisions]
+    if not made:
         yield "none"
-    else:
+    for decision in made:
         reason = f": {decision.reason}" if decision.reason else ""
-        yield f"{decision.action} by {decision.by} at {decision.at} in sight of {', '.join(decision.codes)}{reason}"
+        sight = f" in sight of {', '.join(decision.codes)}" if decision.codes else ""
+        yield f"{decision.action} by {decision.by} at {decision.at}{sight}{reason}"
 
 
-def _check(run: Run, sample_id: str) -> Iterator[str]:
+def _check(run: Run, ids: Collection[str]) -> Iterator[str]:
     found = json.loads((run / "check.json").read_bytes())["findings"]
-    mine = [finding for finding in found if finding["sample_id"] == sample_id]
+    mine = [finding for finding in found if finding["sample_id"] in ids]
     for finding in mine:
         place = f"{finding['path']}:{finding['line']}"
         yield f"{place} {finding['severity']} {finding['code']} {finding['rule']}: {finding['message']}"
@@ -156,6 +173,8 @@ def _data(run: Run, places: list[Part]) -> Iterator[str]:
         path = part.place.path
         is_same = hashes.get(path) == file_hash(run.source(path))
         yield f"{path}:{part.place.line}{'' if is_same else '  (the file changed since it was checked)'}"
+        for place in origins(run.source(path), str(part.place.sample_id)):
+            yield f"mixed from {place.path}:{place.line}"
         yield part.data.decode("utf-8", "backslashreplace")
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from curate.run import Run
 
@@ -34,6 +35,36 @@ def opened(words: Sequence[str], folder: str | None) -> Run:
     return run
 
 
+@contextmanager
+def trial(words: Sequence[str], folder: str | None) -> Iterator[Run]:
+    """The run that RUN|DATA names, checked, without anything being written: a copy of it in a temporary folder."""
+    import tempfile
+    from pathlib import Path
+
+    from curate.config import resolve
+    from curate.io import find_inputs
+    from curate.review.decisions import Decisions
+    from curate.run import Run, make, why_stale
+    from curate.run.data import default_folder, is_run, open_run
+    from curate.steps import check
+
+    known = Run(Path(words[0] if is_run(words) else folder or default_folder(find_inputs(words)[0].path)))
+    if known.is_made:
+        record = open_run(words, None if is_run(words) else str(known.folder)).record("check")
+        if record and not why_stale(known, check.STEP, record["config"]):
+            yield known
+            return
+    with tempfile.TemporaryDirectory(prefix="curate-") as scratch:
+        run = Run.create(Path(scratch, "run"))
+        config = check.config(run, words, resolve({}).config)
+        if known.is_made and (record := known.record("check")):
+            run.save(run.manifest() | {"directory": known.manifest()["directory"]})
+            config = record["config"]
+        Decisions(run).add_log(Decisions(known).log())
+        make(run, check.STEP, config)
+        yield run
+
+
 def make_with_earlier(run: Run, name: str, given: dict[str, Any], force: bool, **unmade: dict[str, Any]) -> None:
     """Make a step with the settings `given` over its defaults, after those before it that are missing or stale.
 
@@ -52,6 +83,15 @@ def make_with_earlier(run: Run, name: str, given: dict[str, Any], force: bool, *
         click.echo(safe(make(run, one, config, force=force, seed=config.get("seed"))))
     else:
         click.echo(safe(f"{record['said']} (up to date)"))
+
+
+def say_conflicts(run: Run) -> None:
+    """Say on how many rows the reviewers of a run disagree, if they do."""
+    from curate.review.decisions import Decisions
+
+    if conflicts := Decisions(run).conflicts():
+        rows = f"{len(conflicts):,} rows" if len(conflicts) > 1 else "1 row"
+        say(f"reviewers disagree about {rows}; the newest word holds: curate decisions conflicts {run.folder}")
 
 
 def say(line: str) -> None:

@@ -11,12 +11,13 @@ Examples:
   curate decisions export runs/data                       every decision, one JSON object a line
   curate decisions export runs/data -o decisions.jsonl
   curate decisions import runs/data decisions.jsonl       those of a colleague, added to yours
+  curate decisions conflicts runs/data                    where reviewers disagree
 """
 
 
 @click.group(epilog=EPILOG)
 def decisions() -> None:
-    """Take the decisions of a review out of a run, or into it."""
+    """Take the decisions of a review out of a run, or into it, and see where reviewers disagree."""
 
 
 @decisions.command("export", epilog=EPILOG)
@@ -48,10 +49,38 @@ def export(run: str, output: str | None, force: bool) -> int:
 @click.argument("file")
 def import_(run: str, file: str) -> int:
     """Add the decisions of FILE to those of RUN, in their order; those that RUN has already are left out."""
+    from curate.cli.chain import say_conflicts
     from curate.review.decisions import Decisions, read_log
     from curate.run import Run
 
     entries = read_log(Path(file))
     added = Decisions(Run.open(Path(run))).add_log(entries)
     click.echo(f"{file}: {added:,} of {len(entries):,} decisions added, {len(entries) - added:,} were there already")
+    say_conflicts(Run.open(Path(run)))
+    return 0
+
+
+@decisions.command("conflicts", epilog=EPILOG)
+@click.argument("run")
+def conflicts(run: str) -> int:
+    """List the rows on which reviewers disagree, with the last word of each; the newest holds.
+
+    A conflict is settled when they agree, or when one of them takes theirs back.
+    """
+    from curate.report.safe import safe, safe_path
+    from curate.review.decisions import Decisions
+    from curate.run import Run
+    from curate.run.data import run_rows
+
+    opened = Run.open(Path(run))
+    found = Decisions(opened).conflicts()
+    places = {part.place.sample_id: part.place for row in run_rows(opened) for part in row.parts} if found else {}
+    for sample_id, said in found:
+        place = places.get(sample_id)
+        where = f"{safe_path(place.path)}:{place.line}" if place else "no row of the data"
+        click.echo(f"{where}  {safe(sample_id)}")
+        for one in said:
+            when, why = (f" at {one.at}" if one.at else ""), (f": {one.reason}" if one.reason else "")
+            click.echo(safe(f"  {one.action} by {one.by or 'somebody'}{when}{why}"))
+    click.echo(f"{len(found):,} {'conflict' if len(found) == 1 else 'conflicts'}", err=True)
     return 0

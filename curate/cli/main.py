@@ -18,7 +18,8 @@ COMMANDS = {
     "check": ("curate.cli.check", "List every bad row of a data set with its reason."),
     "render": ("curate.cli.render", "Show rows as a model sees them: the exact tokens, and which are trained."),
     "stats": ("curate.cli.stats", "Show how long the rows are, in tokens and by role."),
-    "review": ("curate.cli.review", "Look at the flagged rows on a page, and keep or drop them."),
+    "review": ("curate.cli.review", "Look at the flagged rows on a page: keep, drop or edit them."),
+    "app": ("curate.cli.review", "Open the app on a run, or on the runs of this folder."),
     "decisions": ("curate.cli.decisions", "Export or import what a review decided."),
     "clean": ("curate.cli.clean", "Keep the good rows, and list the others with their reasons."),
     "split": ("curate.cli.split", "Put the kept rows into train, val and test."),
@@ -29,6 +30,7 @@ COMMANDS = {
     "trace": ("curate.cli.trace", "Follow one row from its score back to its line in the data."),
     "demo": ("curate.cli.demo", "Run the whole chain on a sample with a small local model."),
     "convert": ("curate.cli.convert", "Rewrite a data set in another format, losing nothing unsaid."),
+    "mix": ("curate.cli.mix", "Mix several data sets, with so much of each, into one."),
     "rules": ("curate.cli.rules", "List the rules."),
     "rule": ("curate.cli.rules", "Explain one rule: why it matters, an example, how to fix it."),
 }
@@ -95,14 +97,19 @@ def main() -> None:
         _forget_standard_output()
         code = 141
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        _forget_standard_output()
-        code = _say(f"curate: the output cannot be written ({(error.strerror or '').lower()})")
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            _forget_standard_output()
+            code = _say(f"curate: the output cannot be written ({(error.strerror or '').lower()})")
+        else:
+            code = _say_internal_error()
     except Exception:
-        traceback.print_exc()
-        code = _say("curate: internal error (the traceback is above): this is a bug of curate, not of your data")
+        code = _say_internal_error()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say_internal_error() -> int:
+    traceback.print_exc()
+    return _say("curate: internal error (the traceback is above): this is a bug of curate, not of your data")
 
 
 def _forget_standard_output() -> None:

@@ -124,7 +124,7 @@ def table(corpus: Corpus, unread: Mapping[str, int]) -> list[dict[str, Any]]:
 
 
 def _matches(corpus: Corpus) -> Iterator[tuple[int, Match]]:
-    units = _Units(corpus)
+    units = Units(corpus)
     yield from _exact(corpus)
     yield from units.matches()
     yield from _in_words(corpus)
@@ -150,7 +150,7 @@ def _in_words(corpus: Corpus) -> Iterator[tuple[int, Match]]:
                     yield mine, Match("ngram", overlap.item, overlap.share, turn.message, overlap=overlap)
 
 
-class _Units:
+class Units:
     """The requests of all samples, by number: those of the exchanges, then the samples that have no such exchange.
 
     The latter are prompts without an answer, and texts without a prompt. Arrays by number: `sample`, hashes of what
@@ -187,6 +187,11 @@ class _Units:
         last = max((i for i, turn in enumerate(said) if turn.role != "assistant"), default=-1)
         return Request(said[: last + 1], said[-1] if said and last < 0 else None)
 
+    def gist(self, number: int) -> str:
+        """The words that carry meaning of a request and all that stands before it (see `Corpus.gist`)."""
+        turns = int(self.corpus.turn[number]) if number < self.exchanges else None
+        return self.corpus.gist(int(self.sample[number]), turns)
+
     def matches(self) -> Iterator[tuple[int, Match]]:
         """The matches of requests, by hash and by what the sketches propose."""
         split = self.corpus.split[self.sample]
@@ -197,9 +202,9 @@ class _Units:
             if not len(mine):
                 continue
             for a, b in self._asking_the_same(mine, theirs):
-                if match := self._match(a, b, request(a), request(b), IDENTICAL):
+                if match := self.match(a, b, request(a), request(b), IDENTICAL):
                     yield int(self.sample[a]), match
-            pairs = self._others(cross_pairs(self.sketches, mine, theirs))
+            pairs = self.others(cross_pairs(self.sketches, mine, theirs))
             proposed = {pair for left, right in pairs for pair in zip(left.tolist(), right.tolist(), strict=True)}
             edited = {
                 (a, b): asked
@@ -207,7 +212,7 @@ class _Units:
                 if (asked := same_turns(request(a).asks, request(b).asks, LEAST))
             }
             for a, b in edited.keys() - self._of_templates(edited, request):
-                if match := self._match(a, b, request(a), request(b), edited[a, b]):
+                if match := self.match(a, b, request(a), request(b), edited[a, b]):
                     yield int(self.sample[a]), match
 
     def _asking_the_same(self, mine: NDArray[np.intp], theirs: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
@@ -237,12 +242,13 @@ class _Units:
                 found |= {pair for pair, other in others.items() if other in filled}
         return found
 
-    def _others(self, pairs: Pairs) -> Pairs:
+    def others(self, pairs: Pairs) -> Pairs:
+        """The pairs whose requests have different hashes."""
         for a, b in pairs:
             is_new = self.asks[a] != self.asks[b]
             yield a[is_new], b[is_new]
 
-    def _match(self, a: int, b: int, mine: Request, theirs: Request, asked: Sameness) -> Match | None:
+    def match(self, a: int, b: int, mine: Request, theirs: Request, asked: Sameness) -> Match | None:
         """How a request that asks the same as theirs, `asked` being how far, overlaps with it; None for not at all."""
         other = int(self.sample[b])
         question = mine.asks[-1] if mine.asks else None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from curate.errors import CurateError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 PREFIX = ".curate-"
 SUFFIX = ".tmp"
@@ -55,6 +55,27 @@ def atomic_write(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(target.parent)
+
+
+@contextmanager
+def written_together(targets: Sequence[Path]) -> Iterator[Path]:
+    """Give a folder to write a file for each of the targets to, by its name; all are in one folder.
+
+    When the block ends well they take their places, the first of the targets last; when it does not, all vanishes.
+
+    Raises:
+        CurateError: the folder does not exist or cannot be written to, or the disk is full.
+    """
+    place = targets[0].parent
+    try:
+        sweep_strays(place)
+        with tempfile.TemporaryDirectory(SUFFIX, f"{PREFIX}{os.getpid()}-", place) as folder:
+            yield Path(folder)
+            for target in reversed(targets):
+                (Path(folder) / target.name).replace(target)
+        _sync_folder(place)
+    except OSError as error:
+        raise _refused(targets[0], error) from error
 
 
 def sweep_strays(folder: Path) -> list[Path]:

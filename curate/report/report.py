@@ -163,7 +163,7 @@ class Report:
         try:
             return cls(
                 inputs=[InputInfo(**info) for info in document["inputs"]],
-                findings=[_finding(entry) for entry in document["findings"]],
+                findings=[finding_from(entry) for entry in document["findings"]],
                 config=document["config"],
                 skipped=document["skipped"],
                 internal_errors=[
@@ -228,7 +228,7 @@ def _place(entry: Mapping[str, Any]) -> Place:
     return Place(entry["path"], entry["line"], entry["part"], entry["sample_id"])
 
 
-def _finding(entry: Mapping[str, Any]) -> Finding:
+def finding_from(entry: Mapping[str, Any]) -> Finding:
     return Finding(
         code=entry["code"],
         rule=entry["rule"],

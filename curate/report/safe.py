@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Control characters (ESC and C1 drive terminals), bidirectional controls (they reorder what is read), line and
 # paragraph separators, lone surrogates (no encoder takes them), and characters without any width, tags included, which
@@ -31,6 +35,21 @@ def safe(text: str) -> str:
     return _LOG_COMMAND.sub(r"#\\x23", text) if "##" in text else text
 
 
+def pieces(text: str) -> Iterator[tuple[str, bool]]:
+    """The text in pieces: what can be shown as it is, and (True) an escape for each character that cannot.
+
+    Line breaks and tabs stay, as a page shows them.
+    """
+    at = 0
+    for found in _UNSAFE_IN_BLOCKS.finditer(text) if not text.isprintable() else ():
+        if found.start() > at:
+            yield text[at : found.start()], False
+        yield _escape(found), True
+        at = found.end()
+    if at < len(text):
+        yield text[at:], False
+
+
 def safe_path(path: str) -> str:
     """A path that may begin a line: GitHub obeys a line that begins with `::`, and a place is `path:line`."""
     path = safe(path)
@@ -57,6 +76,9 @@ def safe_json(document: str) -> str:
 
 
 _UNSAFE_IN_JSON = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x09\x0b-\x1f"))
+
+
+_UNSAFE_IN_BLOCKS = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
 
 
 def shorten(text: str, limit: int) -> str:

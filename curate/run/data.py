@@ -130,8 +130,8 @@ def run_inputs(run: Run, config: dict[str, Any]) -> list[Input]:
     return inputs
 
 
-def run_rows(run: Run) -> Iterator[Row]:
-    """Every row of a run's inputs, in the order and with the places of its findings.
+def run_files(run: Run) -> Iterator[tuple[Input, Layout]]:
+    """A run's inputs, each with the layout by which its rows are read.
 
     Raises:
         CurateError: an input is gone, or the run was never checked.
@@ -139,12 +139,26 @@ def run_rows(run: Run) -> Iterator[Row]:
     config = run.config("check")
     for source in run_inputs(run, config):
         values = (value for row in source.rows() if row.data for value in parse_row(row.data).values)
-        layout = survey(values, forced=config["format"], columns=config["columns"])
-        for row in gather(source.rows(), layout):
-            yield Row(row.rows, _parts(row, source.path, layout))
+        yield source, survey(values, forced=config["format"], columns=config["columns"])
 
 
-def _parts(row: RawRow, path: str, layout: Layout) -> list[Part]:
+def run_rows(run: Run) -> Iterator[Row]:
+    """Every row of a run's inputs, in the order and with the places of its findings.
+
+    Raises:
+        CurateError: an input is gone, or the run was never checked.
+    """
+    for source, layout in run_files(run):
+        yield from rows_of(source, layout)
+
+
+def rows_of(source: Input, layout: Layout) -> Iterator[Row]:
+    for row in gather(source.rows(), layout):
+        yield Row(row.rows, parts_of(row, source.path, layout))
+
+
+def parts_of(row: RawRow, path: str, layout: Layout) -> list[Part]:
+    """The parts of a row as it was read: by `gather`, or again by its offset."""
     parsed = parse_row(row.data) if row.data else Parsed([], [])
     parts: list[Part] = []
     read = 0

@@ -31,7 +31,7 @@ class Run:
         """Open the run in `folder`, which is made where it is missing.
 
         Raises:
-            CurateError: the folder holds something else than a run.
+            CurateError: the folder holds something else than a run, or cannot be made.
         """
         run = cls(folder)
         if run.is_made:
@@ -39,7 +39,11 @@ class Run:
         elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise CurateError(f"{folder}: exists and is no run folder (it has no {MANIFEST}); name another with --run")
         else:
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                reason = (error.strerror or str(error)).lower()
+                raise CurateError(f"{folder}: cannot be made ({reason}); name another folder") from error
             run.save({"schema": SCHEMA, "name": folder.name, "directory": str(Path.cwd()), "steps": {}})
         return run
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
 import os
 import platform
 import shutil
 import tempfile
 import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,7 +21,7 @@ from curate.io.write import PREFIX, SUFFIX, sweep_strays
 from curate.run.folder import Run, file_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 Config = dict[str, Any]
 
@@ -77,31 +79,41 @@ def make(run: Run, step: Step, config: Config, *, force: bool = False, seed: int
     """
     recover(run)
     refuse_edited(run, step, force)
+    try:
+        return _make(run, step, config, seed)
+    except BaseException:
+        recover(run)  # nothing of it stays, not even where the disk was full when the manifest was to be written
+        raise
+
+
+def _make(run: Run, step: Step, config: Config, seed: int | None) -> str:
     started = time.perf_counter()
     reads = {_name(run, path): file_hash(path) for path in step.reads(run, config)}
     with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", suffix=SUFFIX, dir=run.folder) as folder:
         said = step.make(run, config, Path(folder))
         writes = {name: Path(folder, name) for name in step.writes}
         hashes = _file_hashes(Path(folder), writes.values())
-        for name, made in writes.items():
+        for made in writes.values():
             _sync(made)
-            _replace(run / name, made)
-    _sync(run.folder, whole=False)
-    manifest = run.manifest()
-    manifest["steps"][step.name] = {
-        "command": step.command(run, config),
-        "said": said,
-        "config": config,
-        "seed": seed,
-        "reads": reads,
-        "writes": hashes,
-        "versions": _versions(step.libraries),
-        "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "seconds": round(time.perf_counter() - started, 3),
-    }
-    run.save(manifest)
-    for name in writes:
-        _remove(_aside(run / name))
+        with _alone(run):
+            for name, made in writes.items():
+                _replace(run / name, made)
+            _sync(run.folder, whole=False)
+            manifest = run.manifest()
+            manifest["steps"][step.name] = {
+                "command": step.command(run, config),
+                "said": said,
+                "config": config,
+                "seed": seed,
+                "reads": reads,
+                "writes": hashes,
+                "versions": _versions(step.libraries),
+                "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                "seconds": round(time.perf_counter() - started, 3),
+            }
+            run.save(manifest)
+            for name in writes:
+                _remove(_aside(run / name))
     return said
 
 
@@ -136,6 +148,23 @@ def refuse_edited(run: Run, step: Step, force: bool) -> None:
 
 def recover(run: Run) -> None:
     """Put right what a killed process left: outputs that are not the manifest's give way to what they replaced."""
+    with _alone(run):
+        _recover(run)
+
+
+@contextmanager
+def _alone(run: Run) -> Iterator[None]:
+    """Have no other process replace outputs of the run meanwhile: it waits, and for a killed one it does not."""
+    descriptor = os.open(run.folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network drives know no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _recover(run: Run) -> None:
     manifest = run.manifest()
     recorded = {name: was for record in manifest["steps"].values() for name, was in record["writes"].items()}
     for aside in run.folder.glob(f"{ASIDE}*"):

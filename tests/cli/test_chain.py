@@ -39,15 +39,63 @@ def test_from_data_to_splits_in_three_commands(home: Path) -> None:
     assert done.returncode == 1, "findings still fail a check that is kept"
     assert "83 of 603 rows flagged" in done.stdout
     assert ok("clean", "runs/support", cwd=home).startswith(
-        "clean: 557 of 603 rows kept, 46 rejected (37 DUP002, 6 DUP001, 3 cannot be read)"
+        "clean: 603 rows read: 554 kept, 3 changed (2 TXT011, 1 TXT012), "
+        "46 rejected (37 DUP002, 6 DUP001, 3 cannot be read)\n"
     )
-    assert ok("split", "runs/support", cwd=home).startswith("split: 442 train, 54 val, 61 test rows\n")
-    assert ok("split", "runs/support", cwd=home).startswith("split: 442 train, 54 val, 61 test rows (up to date)\n")
+    said = ok("split", "runs/support", cwd=home)
+    assert said.startswith("split: 392 train, 65 val, 100 test rows\n")
+    assert "100 test rows can show a difference of 13 points or more" in said
+    assert ok("split", "runs/support", cwd=home).startswith("split: 392 train, 65 val, 100 test rows (up to date)\n")
     counts = [
         len((home / "runs/support/split" / f"{name}.jsonl").read_bytes().splitlines())
         for name in ("train", "val", "test")
     ]
-    assert counts == [442, 54, 61]
+    assert counts == [392, 65, 100]
+
+
+def test_a_dry_run_shows_what_would_be_done_and_writes_nothing(home: Path) -> None:
+    said = ok("clean", "support.jsonl", "--dry-run", cwd=home)
+    assert sorted(path.name for path in home.iterdir()) == ["support.jsonl"]
+    assert (
+        "@@ support.jsonl:184 changed by curate clean --fix safe: TXT012 2 invisible zero width spaces (U+200B)\n"
+        in said
+    )
+    assert re.search(r"^-….*cata\\u200blogue is on\\u200bline only\.", said, re.MULTILINE), (
+        "what cannot be seen is escaped"
+    )
+    assert re.search(r"^\+….*catalogue is online only\.", said, re.MULTILINE)
+    assert "rejected by curate clean --fix safe: DUP001 the same as line" in said
+    summary = "clean: 603 rows read: 554 kept, 3 changed (2 TXT011, 1 TXT012), 46 rejected"
+    assert said.splitlines()[-1].startswith(summary) and said.endswith("(nothing was written)\n")
+
+    ok("clean", "support.jsonl", cwd=home)
+    before = {path: path.stat().st_mtime_ns for path in home.rglob("*")}
+    assert ok("clean", "support.jsonl", "--dry-run", cwd=home) == said
+    assert ok("clean", "runs/support", "--dry-run", "--fix", "none", cwd=home).count("@@") == 3
+    with (home / "support.jsonl").open("ab") as file:
+        file.write(b"{\n")
+    assert "604 rows read" in ok("clean", "runs/support", "--dry-run", cwd=home)
+    after = {path: path.stat().st_mtime_ns for path in home.rglob("*")}
+    assert {path for path in after if after[path] != before.get(path)} == {home / "support.jsonl"}
+
+
+def test_reviewers_who_disagree_are_shown_and_the_newest_holds(home: Path) -> None:
+    ok("check", "support.jsonl", "--run", "r", "--fail-on", "never", cwd=home)
+    finding = next(f for f in json.loads((home / "r" / "check.json").read_bytes())["findings"] if f["code"] == "FMT104")
+    for by, action in (("ana", "keep"), ("ben", "drop")):
+        decision = {"sample_id": finding["sample_id"], "action": action, "codes": ["FMT104"], "by": by, "at": "now"}
+        (home / f"{by}.jsonl").write_text(json.dumps(decision))
+    ok("decisions", "import", "r", "ana.jsonl", cwd=home)
+    done = curate("decisions", "import", "r", "ben.jsonl", cwd=home)
+    assert "reviewers disagree about 1 row; the newest word holds: curate decisions conflicts r" in done.stderr
+    shown = ok("decisions", "conflicts", "r", cwd=home)
+    place = f"support.jsonl:{finding['line']}  {finding['sample_id']}"
+    assert shown == f"{place}\n  keep by ana at now\n  drop by ben at now\n"
+    done = curate("clean", "r", cwd=home)
+    assert "1 dropped in review" in done.stdout
+    assert "reviewers disagree about 1 row; the newest word holds: curate decisions conflicts r" in done.stderr
+    done = curate("clean", "r", "--decisions", "ana.jsonl", cwd=home)
+    assert "dropped in review" not in done.stdout and "disagree" not in done.stderr
 
 
 def test_data_is_checked_first_and_the_command_for_it_is_said(home: Path) -> None:
@@ -66,7 +114,8 @@ def test_data_is_checked_first_and_the_command_for_it_is_said(home: Path) -> Non
         "check: 604 rows read, 84 flagged, 4 of them cannot be read",
         "clean: check.json changed; support.jsonl changed",
         "$ curate clean runs/support",
-        "clean: 557 of 604 rows kept, 47 rejected (37 DUP002, 6 DUP001, 4 cannot be read)",
+        "clean: 604 rows read: 554 kept, 3 changed (2 TXT011, 1 TXT012), "
+        "47 rejected (37 DUP002, 6 DUP001, 4 cannot be read)",
     ]
 
 
@@ -161,6 +210,11 @@ def test_copies_and_rejected_rows_are_followed_too(home: Path) -> None:
         (["clean", "runs/support", "-o", "x"], "is a run folder already"),
         (["split", "runs/support", "--val", "0.6", "--test", "0.5"], "must be less than 1"),
         (["split", "runs/support", "--val", "1"], "--val"),
+        (["split", "runs/support", "--group-by", "dokument"], "no row has a column 'dokument'; there are: messages"),
+        (["split", "runs/support", "--folds", "1"], "--folds"),
+        (["clean", "runs/support", "--decisions", "none.jsonl"], "none.jsonl: no such file"),
+        (["clean", "nothing.jsonl", "--dry-run"], "no such file"),
+        (["decisions", "conflicts", "nowhere"], "no run folder"),
         (["check", "-", "--run", "x"], "save it to a file first"),
         (["check", "other.jsonl", "--run", "runs/support"], "the run of other data (support.jsonl)"),
         (["decisions", "export", "nowhere"], "no run folder"),

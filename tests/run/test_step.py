@@ -228,10 +228,36 @@ while True:
     assert sorted(path.name for path in run.folder.iterdir()) == ["in", "run.json", "upper"]
 
 
+def test_two_commands_at_once_leave_what_the_manifest_says(run: Run) -> None:
+    script = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(ROOT)!r})
+from curate.run import Run, Step, make
+def written(run, config, out):
+    (out / 'both').mkdir()
+    for name in 'abc':
+        (out / 'both' / name).write_text(sys.argv[1] + str(config['n']))
+    return 'done'
+step = Step('both', lambda run, config: [], ('both',), written, lambda run, config: 'c')
+run = Run.open(Path({str(run.folder)!r}))
+for n in range(40):
+    make(run, step, {{'n': n}}, force=True)
+"""
+    both = [subprocess.Popen([sys.executable, "-c", script, name]) for name in ("ana", "ben")]
+    assert [process.wait() for process in both] == [0, 0]
+    record = run.record("both")
+    assert record is not None
+    assert {name: file_hash(run / name) for name in record["writes"]} == record["writes"]
+    assert [path.name for path in run.folder.glob(".*")] == []
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(CurateError, match="is no run folder"):
         Run.create(tmp_path)
+    with pytest.raises(CurateError, match=r"cannot be made .* name another folder"):
+        Run.create(tmp_path / "notes.txt" / "run")
     with pytest.raises(CurateError, match="no run folder"):
         Run.open(tmp_path)
     (tmp_path / "run.json").write_text(json.dumps({"schema": "other"}))

@@ -6,26 +6,23 @@ import base64
 import gzip
 import json
 import stat
-import tempfile
-from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 import curate
 from curate.config import Config
 from curate.errors import CurateError
-from curate.review.decisions import Decision, Decisions
-from curate.run import Run, make
-from curate.run.data import one_line, open_run
+from curate.review.decisions import Decision, Decisions, dumped
+from curate.run import Run, make, why_stale
+from curate.run.data import open_run
 from curate.steps import check, clean
+from tests.template.byte_model import write_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 def row(question: str, answer: str, **extra: Any) -> dict[str, Any]:
@@ -36,11 +33,11 @@ def line(question: str, answer: str, **extra: Any) -> bytes:
     return json.dumps(row(question, answer, **extra)).encode()
 
 
-def checked(folder: Path, data: bytes, name: str = "data.jsonl") -> Run:
+def checked(folder: Path, data: bytes, name: str = "data.jsonl", **settings: Any) -> Run:
     """A run whose data is checked."""
     (folder / name).write_bytes(data)
     run = open_run([str(folder / name)], str(folder / "run"))
-    make(run, check.STEP, check.config(run, [str(folder / name)], Config()))
+    make(run, check.STEP, check.config(run, [str(folder / name)], Config(**settings)))
     return run
 
 
@@ -52,14 +49,22 @@ def cleaned(run: Run, fix: str = "safe") -> tuple[list[bytes], list[dict[str, An
     return kept, [json.loads(entry) for entry in rejected]
 
 
+def said(run: Run) -> str:
+    return str((run.record("clean") or {})["said"])
+
+
+def changed(run: Run) -> list[dict[str, Any]]:
+    return [json.loads(entry) for entry in (run / "clean" / "changed.jsonl").read_bytes().splitlines()]
+
+
 def sample_id(data: bytes) -> str:
     (sample,) = curate.read([json.loads(data)])
     return sample.id
 
 
-def decide(run: Run, *decisions: tuple[bytes, str, Sequence[str]]) -> None:
+def decide(run: Run, *decisions: tuple[bytes, str, Sequence[str]], after: dict[str, Any] | None = None) -> None:
     for data, action, codes in decisions:
-        Decisions(run).record(sample_id(data), action, codes, by="ana")  # type: ignore[arg-type]
+        Decisions(run).record(sample_id(data), action, codes, by="ana", after=after)  # type: ignore[arg-type]
 
 
 GOOD = line("How long is the guarantee?", "Two years.")
@@ -131,13 +136,215 @@ def test_a_copy_stays_where_the_first_one_goes(tmp_path: Path) -> None:
 
 
 def test_a_copy_of_a_near_copy_goes_with_it(tmp_path: Path) -> None:
-    answer = "Yes, to every island of the republic: a parcel takes about a week and costs six euros, tracking included."
-    first = line("Do you also ship parcels of any size to the islands of Malta?", answer)
-    near = line("Do you also send parcels of any size to the islands of Malta?", answer)
+    first, near, _ = ASKED
     run = checked(tmp_path, b"\n".join([first, near, near]))
     kept, rejected = cleaned(run)
     assert kept == [first]
     assert [(entry["line"], entry["code"]) for entry in rejected] == [(2, "DUP002"), (3, "DUP001")]
+
+
+ANSWER = "Yes, to every island of the republic: a parcel takes about a week and costs six euros, tracking included."
+ASKED = [
+    line(f"Do you also {verb} parcels of any size to the islands of Malta{end}", ANSWER)
+    for verb, end in (("ship", "?"), ("send", "?"), ("ship", ", please?"))
+]
+
+
+@pytest.mark.parametrize("by", ["decision", "fix"])
+def test_a_kept_row_that_goes_does_not_take_its_near_copies_with_it(tmp_path: Path, by: str) -> None:
+    first = ASKED[0] if by == "decision" else b'{"x": 1, "x": 2, ' + ASKED[0][1:]
+    run = checked(tmp_path, b"\n".join([first, *ASKED[1:], OTHER]))
+    if by == "decision":
+        decide(run, (ASKED[0], "drop", ["DUP002"]))
+    kept, rejected = cleaned(run, "safe" if by == "decision" else "all")
+    assert kept == [ASKED[1], OTHER], "one of those that are left stays"
+    assert [(entry["line"], entry["code"], entry["reason"]) for entry in rejected] == [
+        (1, "DUP002", "dropped in review") if by == "decision" else (1, "FMT008", rejected[0]["reason"]),
+        (3, "DUP002", rejected[1]["reason"]),
+    ]
+    assert rejected[1]["reason"].endswith("the same as line 2")
+
+
+def test_a_near_copy_that_a_person_kept_stays(tmp_path: Path) -> None:
+    run = checked(tmp_path, b"\n".join([*ASKED, OTHER]))
+    decide(run, (ASKED[1], "keep", []))
+    assert cleaned(run)[0] == cleaned(run, "all")[0] == [ASKED[0], ASKED[1], OTHER]
+
+
+def test_keeping_one_of_a_group_is_a_decision_about_each_member(tmp_path: Path) -> None:
+    run = checked(tmp_path, b"\n".join([*ASKED, OTHER]))
+    Decisions(run).record_all(
+        [Decision(sample_id(row), "keep" if row is ASKED[2] else "drop", ("DUP002",), by="ana") for row in ASKED]
+    )
+    assert cleaned(run, "none")[0] == cleaned(run, "all")[0] == [ASKED[2], OTHER]
+    Decisions(run).undo(by="ana")
+    assert cleaned(run)[0] == [ASKED[0], OTHER]
+
+
+DIRTY = line("Where is the caf\u00c3\u00a9?", "Left of the en\u200btrance.", source="caf\u00c3\u00a9", n=1e5)
+MENDED = DIRTY.replace(rb"caf\u00c3\u00a9?", rb"caf\u00e9?").replace(rb"en\u200btrance", b"entrance")
+CONTROL = line("What is half of four?", "It is two\u0007 exactly.")
+
+
+def test_a_text_fix_changes_the_text_and_nothing_else_of_the_row(tmp_path: Path) -> None:
+    run = checked(tmp_path, b"\n".join([GOOD, DIRTY, CONTROL]))
+    kept, rejected = cleaned(run)
+    assert kept == [GOOD, MENDED, CONTROL] and rejected == []
+    (entry,) = changed(run)
+    assert (entry["line"], entry["codes"], entry["by"]) == (2, ["TXT011", "TXT012"], "curate clean --fix safe")
+    assert (entry["parent"], entry["sample_id"]) == (sample_id(DIRTY), sample_id(MENDED))
+    assert (entry["before"], entry["after"]) == (json.loads(DIRTY), json.loads(MENDED))
+    assert "reads as" in entry["reason"] and "U+200B" in entry["reason"]
+    assert (run.record("clean") or {})["said"] == (
+        "clean: 3 rows read: 2 kept, 1 changed (1 TXT011, 1 TXT012), 0 rejected"
+    )
+    kept, _ = cleaned(run, "all")
+    assert kept == [GOOD, MENDED, CONTROL.replace(rb"\u0007", b"")], "an unsafe fix is one that was asked for"
+    assert cleaned(run, "none")[0] == [GOOD, DIRTY, CONTROL] and changed(run) == []
+
+
+def test_a_fault_that_another_one_hid_is_mended_too(tmp_path: Path) -> None:
+    hidden = line("Where is the caf\u00c3\u200b\u00a9?", "Left of the entrance.")
+    run = checked(tmp_path, b"\n".join([GOOD, hidden]))
+    assert b"reads as" not in (run / "check.json").read_bytes()
+    assert cleaned(run)[0] == [GOOD, line("Where is the caf\u00e9?", "Left of the entrance.")]
+    (entry,) = changed(run)
+    assert entry["codes"] == ["TXT012", "TXT011"] and entry["parent"] == sample_id(hidden)
+
+
+@pytest.mark.parametrize("with_model", [False, True])
+def test_a_stop_token_at_the_end_of_an_answer_is_stripped_where_that_is_asked_for(
+    tmp_path: Path, with_model: bool
+) -> None:
+    stopped = line("Is it open on Sundays?", "No, but on Saturdays.<|im_end|>")
+    settings = {"model": str(write_model(tmp_path / "model", eos_token="<|im_end|>"))} if with_model else {}
+    run = checked(tmp_path, b"\n".join([GOOD, OTHER, stopped]), **settings)
+    assert cleaned(run)[0] == [GOOD, OTHER, stopped]
+    kept, rejected = cleaned(run, "all")
+    assert kept == [GOOD, OTHER, stopped.replace(b"<|im_end|>", b"")] and rejected == []
+    assert changed(run)[0]["codes"] == ["TPL004"]
+
+
+QUARREL = """
+import curate
+
+DOC = "Why it matters: it does not.\\n\\nExample: one.\\n\\nHow to fix it: leave it."
+
+
+def own(code, old, new):
+    def check(sample):
+        for i, message in sample.answers():
+            if old in message.text:
+                yield curate.Fault(f"it says {old}", curate.Where(i, "content"))
+
+    check.__name__, check.__doc__ = f"says_{old}", f"An answer says {old}.\\n\\n{DOC}"
+    fix = curate.Fix("edit", safe=True)
+    curate.rule(code, severity="warning", fix=fix, repair=lambda text: text.replace(old, new))(check)
+
+
+own("OWN001", "grey", "gray")
+own("OWN002", "gray", "grey")
+"""
+
+
+def test_fixes_that_undo_each_other_are_named(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(QUARREL)
+    run = checked(tmp_path, GOOD + b"\n" + line("What colour is it?", "Grey."), rules=[str(tmp_path / "own.py")])
+    assert len(cleaned(run)[0]) == 2
+    run = checked(tmp_path, GOOD + b"\n" + line("What colour is it?", "It is grey."), rules=[str(tmp_path / "own.py")])
+    with pytest.raises(CurateError, match=r"data.jsonl:2: the fixes of OWN001 and OWN002 undo each other; leave one"):
+        cleaned(run)
+
+
+def test_a_row_that_was_kept_is_not_mended(tmp_path: Path) -> None:
+    run = checked(tmp_path, b"\n".join([GOOD, DIRTY]))
+    decide(run, (DIRTY, "keep", []))
+    assert cleaned(run, "all")[0] == [GOOD, DIRTY]
+    decide(run, (DIRTY, "skip", []))
+    assert cleaned(run)[0] == [GOOD, MENDED], "a skip decides nothing"
+
+
+def test_a_row_that_was_mended_and_is_now_a_copy_goes(tmp_path: Path) -> None:
+    run = checked(tmp_path, b"\n".join([MENDED, DIRTY, DIRTY]))
+    kept, rejected = cleaned(run)
+    assert kept == [MENDED]
+    assert [(entry["line"], entry["code"], entry["reason"]) for entry in rejected] == [
+        (2, "DUP001", "the same as line 1"),
+        (3, "DUP001", "the same as line 1"),
+    ]
+    assert rejected[0]["row"] == json.loads(DIRTY), "what was left out is the row of the data"
+    assert changed(run) == []
+
+
+def test_an_edit_takes_the_place_of_the_row(tmp_path: Path) -> None:
+    run = checked(tmp_path, b"\n".join([GOOD, EMPTY, EMPTY, OTHER]))
+    after = row("Who are you?", "The assistant of the shop.", note="\u00e9", big=10**30)
+    decide(run, (EMPTY, "edit", ["FMT104"]), after=after)
+    for fix in ("none", "safe", "all"):
+        kept, rejected = cleaned(run, fix)
+        assert [json.loads(text) for text in kept[1:-1]] == [after] * (2 if fix == "none" else 1)
+        assert kept[0] == GOOD and kept[-1] == OTHER
+        assert [entry["code"] for entry in rejected] == ([] if fix == "none" else ["DUP001"])
+    (entry,) = changed(run)
+    assert (entry["parent"], entry["by"], entry["reason"]) == (sample_id(EMPTY), "ana", "edited in review")
+    assert entry["sample_id"] == sample_id(line("Who are you?", "The assistant of the shop."))
+    assert (run.record("clean") or {})["said"] == (
+        "clean: 4 rows read: 2 kept, 1 changed (1 edited in review), 1 rejected (1 DUP001)"
+    )
+
+
+def test_decisions_hold_in_a_file_that_was_sorted_extended_and_written_in_another_way(tmp_path: Path) -> None:
+    lines = [line(f"Who is number {n}?", "" if n % 3 == 0 else f"The {n}th of them.") for n in range(30)]
+    run = checked(tmp_path, b"\n".join(lines))
+    decide(run, *((text, "keep", ["FMT104"]) for text in lines[:15:3]))
+    decide(run, *((text, "drop", []) for text in lines[1:15:3]))
+    decide(run, *((text, "edit", []) for text in lines[2:15:3]), after=row("Who is it?", "Nobody."))
+    before = Decisions(run).current()
+
+    rows = [json.loads(text) for text in lines]
+    other = [
+        {"split": n, "messages": [dict(reversed(turn.items())) for turn in rows[n]["messages"]]} for n in range(30)
+    ]
+    data = json.dumps([*reversed(other), row("Who came later?", "The last one.")], indent=1, ensure_ascii=False)
+    (tmp_path / "data.jsonl").write_text(data)
+    make(run, check.STEP, run.config("check"))
+    assert Decisions(run).current() == before
+    findings = json.loads((run / "check.json").read_bytes())["findings"]
+    accepted = {finding["sample_id"] for finding in findings if finding.get("accepted")}
+    assert accepted == {sample_id(text) for text in lines[:15:3]}
+    kept = [sample.id for sample in curate.read(map(orjson.loads, cleaned(run, "all")[0]))]
+    assert set(map(sample_id, lines[:15:3])) <= set(kept)
+    assert not set(map(sample_id, [*lines[1:15:3], *lines[2:15:3], *lines[15::3]])) & set(kept)
+    assert kept.count(sample_id(line("Who is it?", "Nobody."))) == 1
+    assert "about no row of the data" not in said(run)
+
+
+def test_a_decision_about_no_row_of_the_data_is_said(tmp_path: Path) -> None:
+    run = checked(tmp_path, GOOD)
+    Decisions(run).record(sample_id(GOOD), "edit", after=json.loads(FENCE))
+    Decisions(run).record(sample_id(OTHER), "drop")
+    cleaned(run)
+    assert said(run).endswith("; 1 decision about no row of the data")
+
+
+def test_an_edit_that_is_no_row_is_named(tmp_path: Path) -> None:
+    run = checked(tmp_path, b"\n".join([GOOD, EMPTY]))
+    decide(run, (EMPTY, "edit", []), after={"messages": 3})
+    with pytest.raises(CurateError, match=r"data.jsonl:2: the edit by ana is no row that can be read; undo it"):
+        cleaned(run)
+
+
+def test_the_decisions_of_a_file_take_the_place_of_those_of_the_run(tmp_path: Path) -> None:
+    run = checked(tmp_path, b"\n".join([GOOD, EMPTY, OTHER]))
+    decide(run, (GOOD, "drop", []))
+    file = tmp_path / "decisions.jsonl"
+    file.write_bytes(dumped(Decision(sample_id(OTHER), "drop", by="ben")))
+    make(run, clean.STEP, {"fix": "safe", "decisions": str(file)})
+    assert (run / "clean" / "kept.jsonl").read_bytes() == GOOD + b"\n" + EMPTY + b"\n"
+    file.write_bytes(dumped(Decision(sample_id(OTHER), "undo", by="ben")))
+    assert why_stale(run, clean.STEP, run.config("clean")) == [f"{file} changed"]
+    with pytest.raises(CurateError, match=r"decisions.jsonl: v1:.*: ben has no decision left to undo"):
+        make(run, clean.STEP, {"fix": "safe", "decisions": str(file)})
 
 
 def test_several_values_on_a_line_are_judged_one_by_one(tmp_path: Path) -> None:
@@ -149,7 +356,10 @@ def test_several_values_on_a_line_are_judged_one_by_one(tmp_path: Path) -> None:
         (1, None, json.loads(OTHER)),
         (1, "FMT043", {"messages": 3}),
     ]
-    assert (run.record("clean") or {})["said"].startswith("clean: 2 of 2 rows kept")
+    assert (run.record("clean") or {})["said"] == (
+        "clean: 2 rows read: 2 kept, 0 changed, 0 rejected (1 cannot be read, 1 dropped in review); "
+        "in samples: 5 read, 3 kept, 2 rejected"
+    )
 
 
 @pytest.mark.parametrize("name", ["data.json", "data.json.gz"])
@@ -187,7 +397,7 @@ def test_files_with_personal_data_are_for_their_owner_only(tmp_path: Path) -> No
 def test_data_that_changed_after_the_check_is_refused(tmp_path: Path) -> None:
     run = checked(tmp_path, GOOD + b"\n" + EMPTY)
     (tmp_path / "data.jsonl").write_bytes(EMPTY + b"\n" + GOOD)
-    with pytest.raises(CurateError, match=r"data.jsonl:2: not the row that was checked"):
+    with pytest.raises(CurateError, match=r"data.jsonl: changed since it was checked; .* curate check"):
         make(run, clean.STEP, {"fix": "safe"})
 
 
@@ -206,109 +416,3 @@ def test_rows_that_would_read_as_other_samples_are_refused(tmp_path: Path) -> No
         pytest.skip("the reader reads these rows alike in both surroundings")
     with pytest.raises(CurateError, match="reads as another sample once the left out rows are gone"):
         make(run, clean.STEP, {"fix": "safe"})
-
-
-def test_every_sample_file_is_kept_or_rejected_whole(tmp_path: Path) -> None:
-    samples = Path(__file__).parents[2] / "samples"
-    for file in sorted(path for path in samples.glob("*.*") if path.suffix in {".jsonl", ".json", ".csv"}):
-        if file.name == "support.defects.json":
-            continue
-        folder = tmp_path / file.stem
-        folder.mkdir()
-        run = checked(folder, file.read_bytes(), file.name)
-        rows = json.loads((run / "check.json").read_bytes())["summary"]["rows"]
-        for fix in ("safe", "all", "none"):
-            kept, rejected = cleaned(run, fix)
-            gathered = file.name == "oasst_tree.jsonl"
-            assert gathered or len(kept) + len(rejected) == rows, (file.name, fix)
-            if file.suffix == ".jsonl" and not gathered:
-                lines = file.read_bytes().splitlines()
-                gone = {entry["line"] for entry in rejected}
-                assert kept == [text for n, text in enumerate(lines, 1) if n not in gone and text.strip()]
-
-
-SPREAD = json.dumps(row("p", "q"), indent=1).encode().split(b"\n")
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
-PIECES = st.one_of(
-    st.builds(lambda q, a: row(q, a), TEXT, TEXT).map(lambda r: json.dumps(r).encode()),
-    st.builds(lambda q, a: row(q, a), TEXT, TEXT).map(lambda r: json.dumps(r, ensure_ascii=False).encode()),
-    st.builds(
-        lambda q, n: b"  " + json.dumps(row(q, "ok", n=n), separators=(" , ", " : ")).encode() + b" ",
-        TEXT,
-        st.integers(),
-    ),
-    st.sampled_from([GOOD, GOOD, OTHER, EMPTY, FENCE, CUT, b"[1, 2]", b"null", b"{}", b"\xff\xfe{", b"", b"   "]),
-    st.sampled_from([GOOD + OTHER, EMPTY + b" " + GOOD, b'{"a": 1,}', b"\n".join(SPREAD)]),
-    st.binary(min_size=1, max_size=6).filter(lambda b: b"\n" not in b and b"\r" not in b),
-)
-
-
-# Every step waits for the disk several times: in memory there are examples enough in the same time.
-FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    st.lists(PIECES, max_size=14),
-    st.sampled_from(["safe", "all", "none"]),
-    st.dictionaries(st.integers(0, 13), st.sampled_from(["keep", "drop"]), max_size=4),
-)
-def test_rows_kept_and_rejected_are_the_rows_read_with_their_bytes(
-    pieces: list[bytes], fix: str, verdicts: dict[int, str]
-) -> None:
-    with tempfile.TemporaryDirectory(dir=FAST) as name:
-        folder = Path(name)
-        # A good first row, so that no odd bytes make the file something else than JSON Lines.
-        data = b"\n".join([GOOD, *pieces])
-        run = checked(folder, data)
-        report = json.loads((run / "check.json").read_bytes())
-        samples = list(curate.read(folder / "data.jsonl"))
-        decided = {samples[n].id: action for n, action in verdicts.items() if n < len(samples)}
-        Decisions(run).record_all([Decision(id_, action) for id_, action in decided.items()])  # type: ignore[arg-type]
-        kept, rejected = cleaned(run, fix)
-
-        assert len(kept) + len(rejected) >= report["summary"]["rows"]
-        rejected_places = Counter((entry["line"], entry["part"]) for entry in rejected if "row" in entry)
-        again = list(curate.read(run / "clean" / "kept.jsonl")) if kept else []
-        # The samples that are kept are those that are not rejected, in the same order.
-        dropped = [
-            sample
-            for sample in samples
-            if rejected_places[sample.line, sample.part] and not is_unreadable(rejected, sample)
-        ]
-        assert [sample.id for sample in again] == [sample.id for sample in samples if sample not in dropped]
-        # Rows are kept byte for byte.
-        lines = data.split(b"\n")
-        for text, sample in zip(kept, (sample for sample in samples if sample not in dropped), strict=True):
-            source = lines[sample.line - 1]
-            if text not in source:  # a value over several lines
-                assert b'"p"' in text and text == one_line(b"\n".join(lines[sample.line - 1 :][: len(SPREAD)]))
-            elif source.count(b"messages") == 1:
-                assert text == source
-        # Decisions hold.
-        ids = {sample.id for sample in again}
-        for id_, action in decided.items():
-            assert (id_ in ids) == (action == "keep")
-        # Fixes do what they say.
-        with_findings = {
-            f["sample_id"] for f in report["findings"] if f["severity"] != "info" and f["code"] != "DUP001"
-        }
-        if fix == "all":
-            assert not {id_ for id_ in ids & with_findings if id_ not in decided} - clean_elsewhere(report)
-        else:
-            assert {sample.id for sample in samples} - ids == {i for i, action in decided.items() if action == "drop"}
-        if fix == "none":
-            assert [s.id for s in again] == [s.id for s in samples if decided.get(s.id) != "drop"]
-        else:
-            assert len(ids) == len(again)
-
-
-def is_unreadable(rejected: list[dict[str, Any]], sample: Any) -> bool:
-    """Whether what was rejected at a sample's place is a neighbour on its line that cannot be read."""
-    at = [e for e in rejected if (e["line"], e["part"]) == (sample.line, sample.part) and "row" in e]
-    return all(entry["by"] == "curate clean" for entry in at)
-
-
-def clean_elsewhere(report: dict[str, Any]) -> set[str]:
-    """Ids of rows that are flagged at one place for their spelling only, and stand well spelled at another."""
-    return {f["sample_id"] for f in report["findings"] if f["code"].startswith("FMT0")}

@@ -148,7 +148,7 @@ def test_every_step_is_called_by_its_name_and_follows_the_one_before() -> None:
     for i, name in enumerate(names[:3]):
         assert step(name).name == name
         assert step(name).after == (names[i - 1] if i else None)
-    assert defaults("split") == {"val": 0.1, "test": 0.1, "seed": 0}
+    assert defaults("clean") == {"fix": "safe", "decisions": None}
 
 
 def test_the_list_of_steps_imports_none_of_them() -> None:

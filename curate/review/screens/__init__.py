@@ -1,0 +1,1 @@
+"""The pages of the review: what stands on each, and what its buttons do."""
