@@ -73,7 +73,7 @@ def test_no_row_is_lost_on_the_way(demo: tuple[Run, str]) -> None:
     assert sum(tokens["rows"].values()) + count(run / "tokens/rejected.jsonl") == kept
     report = json.loads((run / "report.json").read_bytes())
     assert report["n"] == len(report["examples"]) == tokens["rows"]["test"] > 0
-    assert report["prompts"]["equal"] == report["prompts"]["compared"] == 2 * report["n"]
+    assert report["prompts"]["equal"] == report["prompts"]["compared"] == len(report["arms"]) * report["n"]
     assert report["provenance"]["breaks"] == []
 
 
@@ -117,7 +117,7 @@ def test_the_adapter_in_plain_peft_gives_the_outputs_of_the_report(demo: tuple[R
         made = model.generate(**inputs, do_sample=False, max_new_tokens=report["decoding"]["max_new_tokens"])
         for example, ids in zip(batch, made[:, inputs["input_ids"].shape[1] :].tolist(), strict=True):
             said = tokenizer.decode(ids[: ids.index(stop)] if stop in ids else ids)
-            assert said == example["outputs"]["adapter"]["output"]
+            assert said == example["outputs"]["fine-tuned"]["output"]
 
 
 def test_one_changed_row_makes_the_right_steps_stale_and_says_why(demo: tuple[Run, str], tmp_path: Path) -> None:
@@ -137,8 +137,9 @@ def test_one_changed_row_makes_the_right_steps_stale_and_says_why(demo: tuple[Ru
     assert not [line for line in said if line.endswith("up to date")]
     assert [line for line in said if "clean/kept.jsonl changed" in line]
     assert reasons(run, "train") == ["tokens/tokens.json changed", "tokens/train.arrow changed"]
-    # The row is no test row: only what was learned can change the scores.
-    assert reasons(run, "evaluate") == ["tokens/tokens.json changed"]
+    # The row is no test row: what was learned can change the scores, and what may be an example in a prompt.
+    changed = ["split/train.jsonl changed", "tokens/tokens.json changed", "tokens/train.arrow changed"]
+    assert reasons(run, "evaluate") == changed
 
 
 def test_the_demo_again_makes_again_only_what_depends_on_what_is_new(demo: tuple[Run, str]) -> None:

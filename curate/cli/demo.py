@@ -21,6 +21,7 @@ SPLIT = ["--val", "0.03", "--test", "0.07"]
 TRAIN = ["--recipe", "quick", "--max-steps", "48", "--learning-rate", "1e-3"]
 FAST_SPLIT = ["--val", "0.01", "--test", "0.02"]
 FAST_TRAIN = ["--recipe", "quick", "--max-steps", "4", "--batch-size", "2"]
+FAST_EVALUATE = ["--shots", "2"]
 
 
 @click.command(epilog=EPILOG)
@@ -60,7 +61,7 @@ def demo(folder: Path | None, model: Path | None, fast: bool, no_browser: bool, 
     step("Hold rows out.", "split", run, *(FAST_SPLIT if fast else SPLIT))
     step("Token ids by the model's own template, and which of them are learned.", "tokens", run, "--model", model)
     step("Train an adapter on the 4-bit model.", "train", run, *(FAST_TRAIN if fast else TRAIN))
-    step("Have both answer the rows that were held out.", "evaluate", run)
+    step("Have the arms answer the rows that were held out.", "evaluate", run, *(FAST_EVALUATE if fast else ()))
     step("What do the scores allow to say?", "report", run, "--no-serve")
     click.echo(f"\nThe whole chain took {time.perf_counter() - started:.0f} s.")
     if no_serve:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
 EPILOG = """\b
 Examples:
-  curate evaluate runs/support                     base model and adapter on split/test.jsonl
+  curate evaluate runs/support                     the adapter against prompting, on split/test.jsonl
+  curate evaluate runs/support --docs manuals/     and against retrieval over documents
+  curate evaluate runs/support --shots 3           three examples before a question, not chosen on validation rows
   curate evaluate runs/support --batch-size 32     faster where there is memory for it
 """
 
@@ -17,21 +21,37 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--batch-size", type=click.IntRange(min=1), help="Rows answered at once, in both arms.  [default: 8]")
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of the resampling behind the interval.  [default: 0]")
+@click.option("--shots", type=click.IntRange(min=0), help="Training examples in the few-shot arms.  [default: by val]")
+@click.option("--docs", type=click.Path(path_type=Path), help="Folder of text files to retrieve passages from.")
+@click.option("--passages", type=click.IntRange(min=1), help="Passages before a question, with --docs.  [default: 3]")
+@click.option("--prompt", type=click.Path(path_type=Path), help="File with a system prompt for the base model.")
+@click.option("--metric", help="The metric that the verdict rests on.  [default: chosen from the training answers]")
+@click.option(
+    "--margin", type=click.FloatRange(min=0, min_open=True), help="Smallest gain that matters, in points.  [default: 2]"
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Of the fixed examples and the random flips.  [default: 0]")
+@click.option("--fail-if-worse", is_flag=True, help="Exit with 1 where a baseline is better.")
 @click.option("--force", is_flag=True, help="Make it again, over files that were edited too.")
-def evaluate(run: Path, batch_size: int | None, seed: int | None, force: bool) -> int:
-    """Have the base model and the adapter of RUN answer the held-out rows, and compare their scores.
+def evaluate(run: Path, force: bool, fail_if_worse: bool, **given: Any) -> int:
+    """Have the adapter of RUN answer the held-out rows, and the base model with several prompts, and compare them.
 
-    Answers are greedy and end at the stop token, or a little beyond the longest reference. The prompts are checked to
-    be, id for id, those of the tokens. Steps of RUN that are out of date are made first.
+    The base model is asked plainly, with a few training examples, with those nearest to the question, and with passages
+    of --docs. How many examples, and whether the prompt describes the form of the answer, is chosen on validation rows.
+    Metric, margin and arms are written to run.json before the first test row is answered. A run that was stopped goes
+    on where it was: no prompt is answered twice. Steps of RUN that are out of date are made first.
     """
     # Both before torch is imported. Threads that wait actively are slow on shared cores; the step says how far it is.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TQDM_DISABLE", "1")
     from curate.cli.chain import make_with_earlier
     from curate.run import Run
+    from curate.run.data import as_seen_from
 
-    given = {key: value for key, value in {"batch_size": batch_size, "seed": seed}.items() if value is not None}
-    make_with_earlier(Run.open(run), "evaluate", given, force)
+    opened = Run.open(run)
+    for name in ("docs", "prompt"):
+        if given[name] is not None:
+            given[name] = as_seen_from(opened, [str(given[name])])[0]
+    make_with_earlier(opened, "evaluate", {key: value for key, value in given.items() if value is not None}, force)
     click.echo(f"\n  curate report {run}")
-    return 0
+    scores = json.loads((opened / "evaluate" / "scores.json").read_bytes())
+    return int(fail_if_worse and scores["verdict"]["verdict"] == "worse")

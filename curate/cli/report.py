@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
 EPILOG = """\b
 Examples:
-  curate report runs/support                 write report.json and open the page
+  curate report runs/support                 write report.json and report.html, and open the page
   curate report runs/support --no-browser    the same, for a browser of your choice: the address is printed
-  curate report runs/support --no-serve      write report.json and stop
+  curate report runs/support --no-serve      write both and stop
+  curate report runs/support --markdown      for a comment on a pull request
 """
 
 
@@ -18,9 +20,10 @@ Examples:
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--no-browser", is_flag=True, help="Print the address of the page and open no browser.")
 @click.option("--no-serve", is_flag=True, help="Write report.json and serve no page.")
+@click.option("--markdown", is_flag=True, help="Print the verdict and the arms for a pull request and serve no page.")
 @click.option("--force", is_flag=True, help="Replace a report.json that was edited by hand.")
-def report(run: Path, no_browser: bool, no_serve: bool, force: bool) -> int:
-    """Show what the scores of RUN allow to say: both arms, the difference with its interval, every example.
+def report(run: Path, no_browser: bool, no_serve: bool, markdown: bool, force: bool) -> int:
+    """Show what the scores of RUN allow to say: the verdict, all arms, the differences with their intervals, examples.
 
     The page is served to this machine only, until Ctrl-C. It shows what is in RUN and changes nothing.
     """
@@ -33,10 +36,14 @@ def report(run: Path, no_browser: bool, no_serve: bool, force: bool) -> int:
     for reason in why_stale(opened, EVALUATE, opened.config("evaluate")):
         click.echo(f"report: the scores are out of date ({reason}); make them again: curate evaluate {run}", err=True)
     record = opened.record("report")
-    if force or record is None or why_stale(opened, STEP, {}):
-        click.echo(make(opened, STEP, {}, force=force))
-    else:
-        click.echo(f"{record['said']} (up to date)")
+    is_stale = force or record is None or why_stale(opened, STEP, {})
+    said = make(opened, STEP, {}, force=force) if is_stale or record is None else f"{record['said']} (up to date)"
+    if markdown:
+        from curate_evaluate.page import to_markdown
+
+        click.echo(to_markdown(json.loads((opened / "report.json").read_bytes())), nl=False)
+        return 0
+    click.echo(said)
     if no_serve:
         return 0
 

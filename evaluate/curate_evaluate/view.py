@@ -6,7 +6,8 @@ import html
 from typing import TYPE_CHECKING, Any
 
 from curate.report.safe import safe
-from curate_evaluate.report import NAMES, headline, probability, shown, signed
+from curate_evaluate.metrics import METRICS
+from curate_evaluate.words import interval, probability, shown, signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,11 +17,11 @@ SHOWN = 160
 STYLE = """<style>
 .stMainBlockContainer { padding-top: 3rem; }
 .c-verdict { border-left: .3rem solid #8888; padding: .2rem 0 .2rem 1rem; }
-.c-verdict.better { border-color: #2da44e; }
+.c-verdict.win { border-color: #2da44e; }
 .c-verdict.worse { border-color: #cf222e; }
-.c-verdict.mixed { border-color: #bf8700; }
+.c-verdict.equivalent { border-color: #bf8700; }
 .c-verdict h2 { font-size: 1.4rem; margin: 0; padding: 0 0 .4rem 0; }
-.c-wide { overflow-x: auto; }
+.c-wide { margin-bottom: 1rem; overflow-x: auto; }
 .c-wide table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 .c-wide th, .c-wide td { text-align: left; padding: .35rem .8rem .35rem 0; vertical-align: top; }
 .c-wide th, .c-wide td { border-bottom: 1px solid #8884; }
@@ -44,42 +45,69 @@ def text(value: object) -> str:
 
 
 def verdict(report: Mapping[str, Any]) -> str:
-    states = {entry["state"] for entry in report["verdict"]} - {"unclear"}
-    tone = "mixed" if len(states) == 2 else states.pop() if states else "unclear"
-    sentences = "".join(f"<p>{text(entry['words'])}</p>" for entry in report["verdict"])
-    return (
-        f'<div class="c-verdict {tone}"><h2>{text(headline(report["verdict"], report["n"]))}</h2>{sentences}'
-        f"<p>{text(' '.join(report['not_tested']))}</p></div>"
-    )
+    tone = report["verdict"]["verdict"].partition(" ")[0]
+    sentences = "".join(f"<p>{text(note)}</p>" for note in report["notes"])
+    return f'<div class="c-verdict {text(tone)}"><h2>{text(report["headline"])}</h2>{sentences}</div>'
 
 
 def arms(report: Mapping[str, Any]) -> str:
-    """The table of both arms: a row a metric, then how many outputs were cut and how long they are."""
-    base, adapter = report["arms"]["base"], report["arms"]["adapter"]
+    """The table of the arms on the primary metric, each baseline with what the fine-tuned arm gains over it."""
+    metric = report["plan"]["metric"]
+    rows = []
+    for name, arm in report["arms"].items():
+        difference = report["differences"][metric].get(name)
+        compared = ["", "", "", ""]
+        if difference:
+            compared = [
+                signed(metric, difference["value"]),
+                interval(metric, difference),
+                " / ".join(f"{count:,}" for count in won_lost_same(difference)),
+                probability(difference["p"]),
+            ]
+        rows.append(
+            [
+                arm["title"],
+                shown(metric, arm["scores"][metric]),
+                *compared,
+                f"{arm['prompt_tokens']:,.0f}",
+                f"{arm['tokens']:,.1f}",
+                f"{arm['seconds']:.2f} s",
+                f"{arm['length_stops']:,}",
+            ]
+        )
+    head = [
+        *("arm", METRICS[metric].title, "fine-tuned gains", "95% CI", "won / lost / same", "p"),
+        *("prompt tokens", "answer tokens", "time", "cut"),
+    ]
+    return numbers(head, rows)
+
+
+def metrics(report: Mapping[str, Any]) -> str:
+    """The table of all metrics: a row each, a column an arm. Strict scores stand below their tolerant ones."""
+    names = list(next(iter(report["arms"].values()))["scores"])
+    rows = [
+        [METRICS[name].title, *(shown(name, arm["scores"][name]) for arm in report["arms"].values())] for name in names
+    ]
+    if all("macro_f1" in arm for arm in report["arms"].values()):
+        rows.append(["macro-F1", *(f"{arm['macro_f1']:.2f}" for arm in report["arms"].values())])
+    return numbers(["metric", *(arm["title"] for arm in report["arms"].values())], rows)
+
+
+def slices(report: Mapping[str, Any]) -> str:
+    """The table of the parts of the rows, against the baseline that decides."""
+    metric = report["plan"]["metric"]
     rows = [
         [
-            NAMES[metric],
-            shown(metric, base[metric]),
-            shown(metric, adapter[metric]),
-            signed(metric, difference["value"]),
-            interval(metric, difference),
-            " / ".join(f"{count:,}" for count in won_lost_same(difference)),
-            "" if difference["p"] is None else probability(difference["p"]),
+            *(one["by"], one["part"], f"{one['n']:,}", signed(metric, one["value"]), interval(metric, one)),
+            " / ".join(f"{count:,}" for count in won_lost_same(one)),
         ]
-        for metric, difference in report["difference"].items()
+        for one in report["slices"]
     ]
-    cut = [f"{arm['length_stops']:,} of {report['n']:,}" for arm in (base, adapter)]
-    length = [f"{arm['tokens'] / report['n']:.1f}" for arm in (base, adapter)]
-    rows += [["cut at the limit", *cut, *[""] * 4], ["tokens an answer", *length, *[""] * 4]]
-    head = ["", "base", "adapter", "difference", "95% CI", "won / lost / same", "exact McNemar p"]
+    return numbers(["by", "part", "rows", "fine-tuned gains", "95% CI", "won / lost / same"], rows)
+
+
+def numbers(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return table(head, [[f'<td class="number">{text(cell)}</td>' for cell in row] for row in rows])
-
-
-def interval(metric: str, difference: Mapping[str, Any]) -> str:
-    """In words. Resampling scores of which none differs would give an interval of no width, which says too much."""
-    if not difference["won"] + difference["lost"]:
-        return "none: no score differs"
-    return f"{signed(metric, difference['low'])} to {signed(metric, difference['high'])}"
 
 
 def won_lost_same(difference: Mapping[str, Any]) -> tuple[int, int, int]:
@@ -87,19 +115,23 @@ def won_lost_same(difference: Mapping[str, Any]) -> tuple[int, int, int]:
     return won, lost, difference["n"] - won - lost
 
 
-def example(entry: Mapping[str, Any]) -> str:
-    """One example: reference, base and adapter side by side, and the prompt to open."""
-    outputs = entry["outputs"]
+def example(entry: Mapping[str, Any], metric: str) -> str:
+    """One example: reference and the arms' outputs side by side, and the prompts to open."""
     sides = section("reference", entry["reference"], "")
-    for arm in ("base", "adapter"):
-        output = outputs[arm]
+    prompts = details("prompt", entry["prompt"])
+    for arm, output in entry["outputs"].items():
         cut = ", cut at the limit" if output["stopped"] == "length" else ""
-        matched = "matched" if output["exact_match"] else ""
-        sides += section(f"{arm} · chrF {output['chrf']:.1f}{cut}", output["output"], matched)
+        matched = "matched" if output[metric] >= METRICS[metric].full else ""
+        sides += section(f"{arm} · {shown(metric, output[metric])}{cut}", output["output"], matched)
+        if "sent" in output:
+            prompts += details(f"prompt of {arm}", output["sent"])
+    return f'<div class="c-arms">{sides}</div>{prompts}'
+
+
+def details(name: str, prompt: str) -> str:
     return (
-        f'<div class="c-arms">{sides}</div>'
-        f"<details><summary>prompt: {text(ending(entry['prompt']))}</summary>"
-        f'<pre class="c-text">{text(entry["prompt"])}</pre></details>'
+        f"<details><summary>{text(name)}: {text(ending(prompt))}</summary>"
+        f'<pre class="c-text">{text(prompt)}</pre></details>'
     )
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from curate.run import Run, make
 from curate_evaluate.report import STEP as REPORT
-from curate_evaluate.step import STEP, default_config
+from curate_evaluate.step import STEP
 from tests.evaluate import fabricate
+from tests.evaluate.test_step import CONFIG
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +36,7 @@ def evaluated_once(tmp_path_factory: pytest.TempPathFactory, trained_once: Run) 
     run = Run(Path(shutil.copytree(trained_once.folder, tmp_path_factory.mktemp("evaluated") / "run")))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # those of libraries that a user sees neither
-        make(run, STEP, default_config())
+        make(run, STEP, CONFIG)
         make(run, REPORT, {})
     return run
 

@@ -1,32 +1,261 @@
+"""What counts as right."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
 import pytest
 
-from curate_evaluate.metrics import METRICS, score
+from curate_evaluate.metrics import METRICS, fit, macro_f1, score
+from curate_evaluate.metrics.claims import label, same_number
+from curate_evaluate.metrics.structures import calls
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def both(metric: str, output: str, reference: str, labels: tuple[str, ...] = ()) -> tuple[float, float]:
+    """The tolerant and the strict score."""
+    found = score(output, reference, (metric, f"{metric}_strict"), labels=labels)
+    return found[metric], found[f"{metric}_strict"]
 
 
 @pytest.mark.parametrize(
-    ("output", "reference", "matches"),
+    ("output", "reference", "tolerant", "strict"),
     [
-        ("Yes.", "Yes.", 1.0),
-        ("  Yes.\n", "Yes.", 1.0),
-        ("yes.", "Yes.", 0.0),
-        ("Yes. Sure.", "Yes.", 0.0),
-        ("Ünï", "Ünï", 1.0),
-        ("", "Yes.", 0.0),
+        ("Yes.", "Yes.", 1, 1),
+        ("  Yes.\n", "Yes.", 1, 1),
+        ("yes", "Yes.", 1, 0),
+        ("The Hague", "hague", 1, 0),
+        ('"Oslo"', "Oslo", 1, 0),
+        ("Yes. Sure.", "Yes.", 0, 0),
+        ("Ünï", "Ünï", 1, 1),
+        ("東京", "東京。", 1, 0),
+        ("", "Yes.", 0, 0),
+        ("C++", "C#", 0, 0),
     ],
 )
-def test_an_exact_match_is_the_same_text_but_for_white_space_around_it(
-    output: str, reference: str, matches: float
-) -> None:
-    assert score(output, reference)["exact_match"] == matches
+def test_exact_match(output: str, reference: str, tolerant: float, strict: float) -> None:
+    assert both("exact_match", output, reference) == (tolerant, strict)
 
 
-def test_chrf_is_that_of_sacrebleu_and_full_for_equal_texts() -> None:
+@pytest.mark.parametrize(
+    ("output", "reference", "tolerant", "strict"),
+    [
+        ("3 * 6 = 18\n#### 18", "He has 3 * 6 = 18.\n#### 18", 1, 1),
+        ("3 * 6 = 18, so the answer is 18.", "He has 3 * 6 = 18.\n#### 18", 1, 0),
+        ("It is \\boxed{18}.", "#### 18", 1, 0),
+        ("$18.00", "#### 18", 1, 0),
+        ("#### $18", "#### 18", 1, 0),
+        ("1,800", "1800", 1, 1),
+        ("She pays 18 dollars.", "#### 18", 1, 0),
+        ("eighteen", "18", 1, 0),
+        ("0.333", "1/3", 0, 0),
+        ("3.1416", "3.14", 1, 1),
+        ("3.2", "3.14", 0, 0),
+        ("First 18, then 20.", "#### 18", 0, 0),
+        ("#### 19", "#### 18", 0, 0),
+        ("-18", "18", 0, 0),
+        ("", "#### 18", 0, 0),
+        ("I do not know.", "#### 18", 0, 0),
+    ],
+)
+def test_final_number(output: str, reference: str, tolerant: float, strict: float) -> None:
+    assert both("final_number", output, reference) == (tolerant, strict)
+
+
+def test_final_numbers_are_judged_as_people_judged_them(shared_data: Path) -> None:
+    """Answers of four models to 600 problems, each known to be right or wrong."""
+    rows = [json.loads(line) for line in (shared_data / "gsm8k_answers_mixed.jsonl").read_bytes().splitlines()]
+    labels = (shared_data / "gsm8k_answers_mixed.labels.jsonl").read_bytes().splitlines()
+    known = [json.loads(line) for line in labels]
+    answers = [row["messages"][-1]["content"] for row in rows]
+    truth = {
+        of["question_id"]: answer
+        for answer, of in zip(answers, known, strict=True)
+        if of["answer_from"] == "ground_truth"
+    }
+    wrong = [
+        of["line"]
+        for answer, of in zip(answers, known, strict=True)
+        if bool(same_number(answer, truth[of["question_id"]])) != of["is_correct"]
+    ]
+    assert wrong == []
+
+
+SENTIMENT = ("positive", "negative")
+
+
+@pytest.mark.parametrize(
+    ("output", "labels", "found"),
+    [
+        ("positive", SENTIMENT, "positive"),
+        ("Positive.", SENTIMENT, "positive"),
+        ("**Negative**", SENTIMENT, "negative"),
+        ("Sentiment: negative", SENTIMENT, "negative"),
+        ("The answer is positive.", SENTIMENT, "positive"),
+        ("positive\n\nThe writer is happy.", SENTIMENT, "positive"),
+        ("I would call this review negative, as it complains.", SENTIMENT, "negative"),
+        ("Neither positive nor negative", SENTIMENT, "neither positive nor negative"),
+        ("This is not spam.", ("spam", "not spam"), "not spam"),
+        ("It is spam", ("spam", "not spam"), "spam"),
+        ("", SENTIMENT, ""),
+    ],
+)
+def test_the_label_of_an_answer(output: str, labels: tuple[str, ...], found: str) -> None:
+    assert label(output, labels) == found
+
+
+def test_yes_and_no_are_labels_that_open_an_answer() -> None:
+    labels = fit(["Yes.", "no"] * 20).labels
+    assert both("label", "Yes, you can, by mail.", "yes", labels) == (1, 0)
+    assert both("label", "No, that is not possible.", "yes", labels) == (0, 0)
+
+
+def test_macro_f1_counts_a_rare_label_as_much_as_a_frequent_one() -> None:
+    references = ["a"] * 9 + ["b"]
+    # Always "a": F1 18/19 for a, 0 for b.
+    assert macro_f1(["a"] * 10, references, ("a", "b")) == pytest.approx((18 / 19) / 2)
+    assert macro_f1(references, references, ("a", "b")) == 1.0
+
+
+def test_macro_f1_is_that_of_scikit_learn() -> None:
+    import random
+
+    metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn comes with lm-eval")
+    draw = random.Random(0)
+    names = ("red", "green", "blue", "grey")
+    references, outputs = ([draw.choice(names) for _ in range(200)] for _ in range(2))
+    expected = metrics.f1_score(references, outputs, average="macro")
+    assert macro_f1(outputs, references, names) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("output", "fields", "strict", "valid"),
+    [
+        ('{"name": "Ada", "born": 1815}', 1, 1, 1),
+        ('{"born": 1815.0, "name": "Ada"}', 1, 1, 1),
+        ('```json\n{"name": "Ada", "born": 1815}\n```', 1, 1, 1),
+        ('Here it is: {"name": "Ada", "born": 1815}. Anything else?', 1, 0, 0),
+        ('{"name": "Ada", "born": 1816}', 0.5, 0.5, 1),
+        ('{"name": "Ada"}', 2 / 3, 2 / 3, 1),
+        ('{"name": "Ada", "born": 1815, "died": 1852}', 0.8, 0.8, 1),
+        ('{"name": "Ada", "born": "1815"}', 0.5, 0.5, 1),
+        ('{"name": "Ada", "born": ', 0, 0, 0),
+        ("[1]", 0, 0, 0),
+        ("Ada, 1815", 0, 0, 0),
+    ],
+)
+def test_json(output: str, fields: float, strict: float, valid: float) -> None:
+    reference = '{"name": "Ada", "born": 1815}'
+    assert both("json_fields", output, reference) == pytest.approx((fields, strict))
+    assert score(output, reference, ["json_valid"]) == {"json_valid": valid}
+
+
+CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "Oslo", "days": 3}}\n</tool_call>'
+
+
+@pytest.mark.parametrize(
+    ("output", "tolerant", "strict"),
+    [
+        (CALL, 1, 1),
+        (CALL.replace('{"city": "Oslo", "days": 3}', '{"days": 3, "city": "Oslo"}'), 1, 1),
+        ('{"name": "weather", "parameters": {"city": "Oslo", "days": 3}}', 1, 0),
+        ('[TOOL_CALLS] [{"name": "weather", "arguments": {"city": "Oslo", "days": 3}}]', 1, 0),
+        ('{"function": {"name": "weather", "arguments": "{\\"city\\": \\"Oslo\\", \\"days\\": 3}"}}', 1, 0),
+        ('<function=weather>{"city": "Oslo", "days": 3}</function>', 1, 0),
+        (
+            "<function=weather>\n<parameter=city>\nOslo\n</parameter>\n<parameter=days>\n3\n</parameter>\n</function>",
+            1,
+            0,
+        ),
+        (CALL.replace("3}", "4}"), 0, 0),
+        (CALL.replace("weather", "forecast"), 0, 0),
+        (CALL + CALL, 0, 0),
+        ("It will rain in Oslo.", 0, 0),
+    ],
+)  # fmt: skip
+def test_tool_calls(output: str, tolerant: float, strict: float) -> None:
+    assert both("tool_call", output, CALL) == (tolerant, strict)
+
+
+def test_an_answer_without_calls_matches_one_without() -> None:
+    assert score("Done.", "I have booked it.", ["tool_call"]) == {"tool_call": 1.0}
+
+
+def test_the_overlap_metrics_are_those_of_their_libraries() -> None:
     import sacrebleu
+    from rouge_score.rouge_scorer import RougeScorer
 
-    output, reference = (
-        "The return label is free in each country.",
-        "The return label is free in every country we ship to.",
-    )
-    assert score(output, reference)["chrf"] == sacrebleu.sentence_chrf(output, [reference]).score
-    assert score(reference, reference)["chrf"] == METRICS["chrf"]
-    assert score("", reference)["chrf"] == 0.0
+    output = "The return label is free in each country."
+    reference = "The return label is free in every country we ship to."
+    found = score(output, reference, ("chrf", "bleu", "rouge_l", "token_f1"))
+    assert found["chrf"] == sacrebleu.sentence_chrf(output, [reference]).score
+    assert found["bleu"] == sacrebleu.sentence_bleu(output, [reference]).score
+    assert found["rouge_l"] == RougeScorer(["rougeL"]).score(reference, output)["rougeL"].fmeasure
+    assert found["token_f1"] == pytest.approx(2 * 7 / (8 + 11))
+
+
+@pytest.mark.parametrize("text", ["A plain sentence of words.", "水が沸騰する温度は百度です。", "Ответ на вопрос"])
+def test_a_perfect_answer_has_the_full_score_and_an_empty_one_none(text: str) -> None:
+    for name, metric in METRICS.items():
+        if name in ("chrf", "bleu", "rouge_l", "token_f1", "exact_match", "exact_match_strict"):
+            assert score(text, text, [name])[name] == pytest.approx(metric.full)
+            assert score("", text, [name])[name] == 0.0
+
+
+def numbers() -> list[str]:
+    return [f"She has {k} * 3 = {3 * k} apples.\n#### {3 * k}" for k in range(1, 40)]
+
+
+@pytest.mark.parametrize(
+    ("references", "kind", "primary"),
+    [
+        ([CALL] * 19 + ["Done."], "calls", "tool_call"),
+        (['{"a": 1}', '{"a": 2, "b": [1]}'] * 10, "json", "json_fields"),
+        (["positive", "Negative", "neutral"] * 10, "labels", "label"),
+        (["1", "2", "3", "4", "5"] * 10, "labels", "label"),
+        (numbers(), "numbers", "final_number"),
+        ([str(k) for k in range(100, 160)], "numbers", "final_number"),
+        ([f"{name} {letter}." for name in ("Oslo", "Rome", "Bern") for letter in "abcdefghij"], "short", "exact_match"),
+        ([f"You can return item {k} by mail, if it was not worn outside." for k in range(30)], "free", "chrf"),
+        ([CALL] * 10 + ["Which city do you mean, please, and on which day?"] * 10, "free", "chrf"),
+    ],
+)
+def test_metrics_are_chosen_by_what_nearly_all_answers_are(references: list[str], kind: str, primary: str) -> None:
+    chosen = fit(references)
+    assert (chosen.kind, chosen.primary, chosen.metrics[0]) == (kind, primary, primary)
+    assert METRICS[primary].decides == (kind != "free")
+    for reference in references:
+        found = score(reference, reference, chosen.metrics, labels=chosen.labels)
+        assert found == {name: pytest.approx(METRICS[name].full) for name in chosen.metrics}
+
+
+def test_nothing_to_choose_by_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no references"):
+        fit([])
+
+
+def test_each_strict_metric_names_its_tolerant_one_and_is_never_above_it() -> None:
+    pairs = [
+        ("#### 18", "#### 18"),
+        ("yes", "Yes"),
+        ("18", "#### 18"),
+        ("x", '{"a": 1}'),
+        ('{"a": 1}', '{"a": 1}'),
+        (CALL, CALL),
+    ]
+    for name, metric in METRICS.items():
+        if metric.tolerant is not None:
+            for output, reference in pairs:
+                found = score(output, reference, (name, metric.tolerant))
+                assert found[name] <= found[metric.tolerant]
+
+
+@pytest.mark.parametrize("piece", ["{", '{"a":', "[1,", "<function=a>", "1 ", "a ", "the answer is "])
+def test_an_output_that_never_ends_is_scored_all_the_same(piece: str) -> None:
+    """Searches that start over at each bracket would take minutes here."""
+    names = ("tool_call", "json_fields", "label", "exact_match")
+    assert score(piece * 20_000, CALL, names, labels=("a", "b")).keys() == set(names)
+    assert calls(piece * 20_000) == []

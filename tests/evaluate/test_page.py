@@ -47,11 +47,15 @@ def test_the_page_shows_the_verdict_every_example_and_the_command_that_traces_it
 ) -> None:
     html, code = drawn(evaluated, monkeypatch)
     report = json.loads((evaluated / "report.json").read_bytes())
-    assert "cannot tell the adapter from the base model" in html
-    assert "few-shot prompting and retrieval were not tested" in html
-    for example in report["examples"]:
-        assert f"curate trace {evaluated.folder} {example['sample_id']}" in code
-    assert html.count("<h4>reference</h4>") == report["n"]
+    assert "Cannot tell whether this adapter is worth it" in html
+    assert "Retrieval over documents: not tested" in html
+    assert "Declared before the first test row was answered" in html
+    for arm in report["arms"].values():
+        assert f'<td class="number">{arm["title"]}</td>' in html
+    traced = [f"curate trace {evaluated.folder} {example['sample_id']}" for example in report["examples"]]
+    assert len(set(code)) == len(code) == 10 < report["n"]  # of the first page
+    assert set(code) <= set(traced)
+    assert html.count("<h4>reference</h4>") == 10
     assert "curate evaluate" in html
 
 
@@ -72,7 +76,7 @@ def test_no_sink_of_the_page_can_draw_more_than_text() -> None:
 
 def test_the_command_writes_the_report_and_says_its_headline(evaluated: Run) -> None:
     (evaluated / "report.json").unlink()
-    for said in ("report: On 5 held-out rows", "cannot tell the adapter from the base model. (up to date)"):
+    for said in ("report: Cannot tell whether this adapter", "(up to date)"):
         result = CliRunner().invoke(cli, ["report", str(evaluated.folder), "--no-serve"], standalone_mode=False)
         assert result.exception is None, result.output
         assert said in result.output

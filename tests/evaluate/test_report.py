@@ -1,87 +1,20 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import re
+from importlib import resources
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from curate.cli.main import cli
 from curate.run import Run, why_stale
-from curate_evaluate import view
-from curate_evaluate.report import STEP, breaks, headline, side_by_side, signed, state_of, verdict
-
-
-def difference(**changed: Any) -> dict[str, Any]:
-    clear = {
-        "value": 0.2,
-        "low": 0.1,
-        "high": 0.3,
-        "level": 0.95,
-        "n": 60,
-        "won": 14,
-        "lost": 2,
-        "p": 0.004,
-        "method": "m",
-    }
-    return clear | changed
-
-
-@pytest.mark.parametrize(
-    ("changed", "state"),
-    [
-        ({}, "better"),
-        ({"low": -0.3, "high": -0.1, "value": -0.2, "won": 2, "lost": 14}, "worse"),
-        ({"low": 0.0}, "unclear"),
-        ({"low": -0.01}, "unclear"),
-        ({"high": 0.0, "low": -0.3}, "unclear"),
-        ({"p": 0.06}, "unclear"),  # the interval is clear and the exact test is not
-        ({"p": None}, "better"),
-        ({"n": 19, "p": None}, "unclear"),  # too few for any interval
-    ],
-)
-def test_a_claim_needs_an_interval_without_zero_an_exact_test_that_agrees_and_enough_rows(
-    changed: dict[str, Any], state: str
-) -> None:
-    assert state_of(difference(**changed)) == state
-
-
-def scores(**changed: Any) -> dict[str, Any]:
-    return {
-        "arms": {"base": {"exact_match": 0.3, "chrf": 40.0}, "adapter": {"exact_match": 0.5, "chrf": 55.0}},
-        "difference": {
-            "exact_match": difference(**changed),
-            "chrf": difference(value=15.0, low=9.0, high=21.0, p=None),
-        },
-    }
-
-
-def test_the_words_hold_both_values_the_interval_the_pairs_and_the_p_value() -> None:
-    assert verdict("exact_match", scores())["words"] == (
-        "exact match: the adapter is better than the base model: 50.0% against 30.0%, +20.0 points "
-        "(95% CI +10.0 to +30.0, n = 60; 14 won, 2 lost; exact McNemar p = 0.004)."
-    )
-    unclear = verdict("exact_match", scores(low=-0.05))["words"]
-    assert unclear.startswith("exact match: cannot tell at 60 rows: ")
-    assert "better" not in unclear
-
-
-def test_where_no_score_differs_no_interval_is_given() -> None:
-    words = verdict("exact_match", scores(value=0.0, low=0.0, high=0.0, won=0, lost=0, p=1.0))["words"]
-    assert "cannot tell: no score differs" in words
-    assert "CI" not in words
-
-
-def test_the_headline_names_what_is_clear_and_what_is_not() -> None:
-    both = [verdict(name, scores(low=-0.1)) for name in ("exact_match", "chrf")]
-    assert headline(both, 60) == (
-        "On 60 held-out rows the adapter is better than the base model in chrF; exact match cannot tell."
-    )
-    assert headline(both[:1], 60) == "On 60 held-out rows, exact match cannot tell the adapter from the base model."
-
-
-def test_a_small_difference_is_not_rounded_to_the_other_side_of_zero() -> None:
-    assert signed("chrf", 0.004) == "+0.004"
-    assert signed("chrf", -0.04) == "-0.04"
-    assert signed("exact_match", 0.0) == "0"
+from curate_evaluate import page, view
+from curate_evaluate.report import STEP, breaks, side_by_side
+from tests.evaluate.test_step import ARMS
 
 
 def test_a_step_that_read_an_earlier_file_breaks_the_chain() -> None:
@@ -97,12 +30,25 @@ def test_a_step_that_read_an_earlier_file_breaks_the_chain() -> None:
 def test_the_report_holds_both_arms_each_example_and_the_steps(evaluated: Run) -> None:
     report = json.loads((evaluated / "report.json").read_bytes())
     assert report["schema"] == "curate.report/1"
-    assert set(report["arms"]) == {"base", "adapter"}
-    assert [set(example["outputs"]) for example in report["examples"]] == [{"base", "adapter"}] * report["n"]
+    assert set(report["arms"]) == set(ARMS)
+    assert [set(example["outputs"]) for example in report["examples"]] == [set(ARMS)] * report["n"]
     assert {"train", "evaluate"} <= set(report["provenance"]["steps"])
     assert report["provenance"]["breaks"] == []
-    assert {entry["state"] for entry in report["verdict"]} == {"unclear"}  # five rows
+    assert report["verdict"]["verdict"] == "cannot tell"  # a handful of rows
+    assert report["headline"].startswith("Cannot tell")
     assert oct((evaluated / "report.json").stat().st_mode)[-3:] == "600"
+
+
+def test_the_report_is_as_its_schema_says(evaluated: Run) -> None:
+    from jsonschema import Draft202012Validator
+
+    schema = json.loads(resources.files("curate_evaluate").joinpath("report.schema.json").read_bytes())
+    Draft202012Validator.check_schema(schema)
+    report = json.loads((evaluated / "report.json").read_bytes())
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(report)] == []
+    assert set(schema["properties"]) == set(report)
+    report["verdict"]["verdict"] = "better"
+    assert list(Draft202012Validator(schema).iter_errors(report))
 
 
 def test_the_report_is_stale_when_the_scores_change_and_says_so(evaluated: Run) -> None:
@@ -135,13 +81,54 @@ def test_text_of_a_row_stays_text(hostile: str) -> None:
             self.found.add(tag)
             assert not [name for name, _ in attributes if name.startswith("on")]
 
-    output = {"output": hostile, "chrf": 1.0, "exact_match": 0.0, "stopped": "stop"}
-    entry = {"reference": hostile, "prompt": hostile, "outputs": {"base": output, "adapter": output}}
-    drawn = view.example(entry)
+    output = {"output": hostile, "sent": hostile, "chrf": 1.0, "exact_match": 0.0, "stopped": "stop"}
+    entry = {"reference": hostile, "prompt": hostile, "outputs": {"fine-tuned": output, "zero-shot": output}}
+    drawn = view.example(entry, "exact_match")
     tags = Tags()
     tags.feed(drawn)
     assert tags.found == {"div", "section", "h4", "pre", "details", "summary"}
     assert not set(drawn) & set("\u202e\x1b\x00")
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_the_page_of_hostile_rows_holds_no_script_and_asks_nobody(evaluated: Run, hostile: str) -> None:
+    report = json.loads((evaluated / "report.json").read_bytes())
+    for example in report["examples"]:
+        example["prompt"] = example["reference"] = hostile
+        for output in example["outputs"].values():
+            output["output"] = output["sent"] = hostile
+    drawn = page.to_html(report, hostile)
+    assert "<script" not in drawn and "<img" not in drawn and "\u202e" not in drawn
+    assert drawn.count("<style>") == 1
+    policy = re.search(r"default-src 'none'; style-src 'sha256-([^']+)'", drawn)
+    style = re.search(r"<style>(.*?)</style>", drawn, re.DOTALL)
+    assert policy and style
+    assert base64.b64decode(policy[1]) == hashlib.sha256(style[1].encode()).digest()
+
+
+def test_the_written_page_holds_every_example_under_its_anchor(evaluated: Run) -> None:
+    report = json.loads((evaluated / "report.json").read_bytes())
+    drawn = (evaluated / "report.html").read_text(encoding="utf-8")
+    anchors = re.findall(r'<article id="([^"]+)">', drawn)
+    assert len(set(anchors)) == len(anchors) == report["n"]
+    assert report["headline"].split(":")[0] in drawn
+    assert oct((evaluated / "report.html").stat().st_mode)[-3:] == "600"
+
+
+def test_the_markdown_holds_the_verdict_and_each_arm_and_no_row(evaluated: Run) -> None:
+    result = CliRunner().invoke(cli, ["report", str(evaluated.folder), "--markdown"], standalone_mode=False)
+    assert result.exception is None, result.output
+    lines = result.output.splitlines()
+    assert lines[0].startswith("**Cannot tell whether this adapter is worth it")
+    assert [line.split(" | ")[0] for line in lines if line.startswith(("| f", "| z"))] == [
+        "| fine-tuned", "| zero-shot", "| few-shot, 2 examples", "| few-shot-nearest, 2 examples",
+    ]  # fmt: skip
+    for example in json.loads((evaluated / "report.json").read_bytes())["examples"]:
+        assert example["prompt"] not in result.output
+
+
+def test_markdown_of_a_hostile_name_is_text() -> None:
+    assert page.cell("a | <b> @all\n`x`") == "a \\| \\<b\\> @\u200ball \\`x\\`"
 
 
 def test_lines_of_a_text_stay_lines() -> None:

@@ -1,0 +1,53 @@
+"""The arms: what the fine-tuned model is compared with, and what each is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TUNED, TUNED_RETRIEVAL = "fine-tuned", "fine-tuned + retrieval"
+ZERO, FEW, NEAREST, RETRIEVAL = "zero-shot", "few-shot", "few-shot-nearest", "retrieval"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to get an answer.
+
+    Attributes:
+        name: as in commands and files.
+        tuned: whether the adapter answers, or the base model.
+        shots: how many training examples stand before the question.
+        nearest: whether these are the ones most like the question, or the same ones for all.
+        passages: how many passages of the documents stand before the question.
+        form: whether the prompt says which form the answer should have. The tuned model has learned it.
+    """
+
+    name: str
+    tuned: bool = False
+    shots: int = 0
+    nearest: bool = False
+    passages: int = 0
+    form: bool = False
+
+    @property
+    def title(self) -> str:
+        """As people write it: "few-shot, 5 examples"."""
+        return f"{self.name}, {self.shots} example{'s'[: self.shots != 1]}" if self.shots else self.name
+
+
+def arms_for(*, shots: int, nearest_shots: int, form: bool, passages: int) -> list[Arm]:
+    """The arms of a run: the fine-tuned one first, then the baselines. Without `passages`, none with retrieval.
+
+    Args:
+        shots: examples of the few-shot arm; 0 where there is no training row to take.
+        nearest_shots: examples of the arm that picks them by question.
+        form: whether the prompts of the base model say which form the answer should have.
+        passages: of the documents, per question; 0 without documents.
+    """
+    found = [Arm(TUNED, tuned=True), Arm(ZERO, form=form)]
+    if shots:
+        found.append(Arm(FEW, shots=shots, form=form))
+    if nearest_shots:
+        found.append(Arm(NEAREST, shots=nearest_shots, nearest=True, form=form))
+    if passages:
+        found += [Arm(RETRIEVAL, passages=passages, form=form), Arm(TUNED_RETRIEVAL, tuned=True, passages=passages)]
+    return found

@@ -1,0 +1,253 @@
+"""One loaded model that answers for all arms, through lm-eval, and keeps every answer."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+import warnings
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from curate.errors import CurateError
+from curate_evaluate.answers import Answer, Answers, key_of
+from curate_evaluate.arms.cases import ids_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from peft import PeftModel
+    from transformers import PreTrainedTokenizerBase
+
+TASK = "held_out"
+SECONDS_BETWEEN_LINES = 5.0
+# Initialisations that leave the base weights as they are, so that switching the adapter off gives the base model.
+KEEPS_THE_BASE = (True, False, "gaussian")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the libraries' own progress bars, hints and notices of renamed arguments."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
+
+
+@quiet()
+def load(base: Path, adapter: Path, *, quant: str) -> tuple[PeftModel, PreTrainedTokenizerBase]:
+    """The base model as it was trained (`quant`: "nf4" or "none"), with the adapter on it, and its tokenizer.
+
+    Raises:
+        CurateError: the adapter changed the weights of its base, so that without it the model is not the base.
+    """
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+    init = json.loads((adapter / "adapter_config.json").read_bytes()).get("init_lora_weights", True)
+    if init not in KEEPS_THE_BASE:
+        raise CurateError(
+            f"{adapter}: an adapter initialised by {init} changes the base model, which then cannot be measured by "
+            "switching the adapter off; convert it to a plain LoRA first"
+        )
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_use_double_quant=True,
+    )
+    model = AutoModelForCausalLM.from_pretrained(
+        base,
+        dtype=torch.bfloat16,
+        quantization_config=quantization if quant == "nf4" else None,
+        device_map={"": "cuda:0" if torch.cuda.is_available() else "cpu"},
+        local_files_only=True,
+    )
+    tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+    return PeftModel.from_pretrained(model, adapter).eval(), tokenizer
+
+
+class Decoder:
+    """Answers prompts, greedily and in fixed batches, with the adapter or without.
+
+    What is in `answers` is not asked again. Batches are always those of all prompts of a call, so that a call which
+    goes on after a kill answers as one that was never interrupted: in bf16 an answer may depend on its neighbours.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], tuple[PeftModel, PreTrainedTokenizerBase]],
+        *,
+        answers: Answers,
+        identity: Mapping[str, Any],
+        adapter: str,
+        stop_token_id: int,
+        batch_size: int,
+    ) -> None:
+        """Prepare; the model is loaded when the first answer is missing.
+
+        Args:
+            load: gives the model with its adapter, and the tokenizer.
+            answers: those that are known, and where new ones go.
+            identity: what is asked, but for the adapter: model, precision, template, arguments.
+            adapter: the hash of its folder.
+            stop_token_id: at which an answer ends, beside the model's own stop tokens.
+            batch_size: how many prompts are answered at once.
+        """
+        self._load = load
+        self._loaded: tuple[PeftModel, PreTrainedTokenizerBase] | None = None
+        self.answers = answers
+        self.identity = dict(identity)
+        self.adapter = adapter
+        self.stop_token_id, self.batch_size = stop_token_id, batch_size
+        self.asked = 0
+
+    @property
+    def decoding(self) -> dict[str, Any]:
+        """How answers are made, but for their length."""
+        return {"method": "greedy", "stop_token_id": self.stop_token_id, "batch_size": self.batch_size}
+
+    def key(self, prompt: str, *, tuned: bool, max_new_tokens: int) -> str:
+        """The key of an answer."""
+        identity = {**self.identity, "adapter": self.adapter if tuned else None}
+        return key_of(identity, {**self.decoding, "max_new_tokens": max_new_tokens}, prompt)
+
+    def answer(
+        self, name: str, prompts: Sequence[str], lengths: Sequence[int], *, tuned: bool, max_new_tokens: int
+    ) -> list[Answer]:
+        """The answer to each prompt.
+
+        Args:
+            name: of the arm, for people.
+            prompts: rendered texts.
+            lengths: how many ids each has.
+            tuned: with the adapter.
+            max_new_tokens: where an answer is cut.
+        """
+        keys = [self.key(prompt, tuned=tuned, max_new_tokens=max_new_tokens) for prompt in prompts]
+        # lm-eval's order: the longest first.
+        order = sorted(range(len(prompts)), key=lambda i: (-lengths[i], prompts[i]))
+        size = self.batch_size
+        batches = [order[start : start + size] for start in range(0, len(order), size)]
+        open_batches = [batch for batch in batches if any(self.answers.get(keys[i]) is None for i in batch)]
+        if open_batches:
+            self._answer(
+                [[(keys[i], prompts[i]) for i in batch] for batch in open_batches], name, tuned, max_new_tokens
+            )
+        found = [self.answers.get(key) for key in keys]
+        assert all(found)
+        return [answer for answer in found if answer is not None]
+
+    @quiet()
+    def _answer(self, batches: list[list[tuple[str, str]]], name: str, tuned: bool, max_new_tokens: int) -> None:
+        if self._loaded is None:
+            self._loaded = self._load()
+        model, tokenizer = self._loaded
+        stop_ids = sorted({self.stop_token_id, *_own_stop_ids(model)})
+        lm = recording_model(model, tokenizer, self.batch_size)
+        progress = Progress(name, sum(map(len, batches)))
+        options = {
+            "do_sample": False,
+            "max_gen_toks": max_new_tokens,
+            "until": [tokenizer.decode(token) for token in stop_ids],
+            "eos_token_id": stop_ids,
+        }
+        with nullcontext() if tuned else model.disable_adapter():
+            for batch in batches:
+                started = time.perf_counter()
+                texts = lm.answer([prompt for _, prompt in batch], options)
+                seconds = (time.perf_counter() - started) / len(batch)
+                self.answers.add(
+                    {
+                        key: as_answer(text, lm.sent[prompt], stop_ids, seconds)
+                        for (key, prompt), text in zip(batch, texts, strict=True)
+                    }
+                )
+                self.asked += len(batch)
+                progress.add(len(batch))
+
+
+def as_answer(text: str, sent: tuple[list[int], list[int]], stop_ids: Sequence[int], seconds: float) -> Answer:
+    prompt, generated = sent
+    length = next((i for i, token in enumerate(generated) if token in stop_ids), None)
+    return Answer(
+        text=text,
+        stopped="length" if length is None else "stop",
+        tokens=len(generated) if length is None else length + 1,
+        prompt_tokens=len(prompt),
+        sent_sha256=ids_hash(prompt),
+        seconds=round(seconds, 4),
+    )
+
+
+class Progress:
+    """Says on standard error, at most every few seconds, how many rows of an arm are done."""
+
+    def __init__(self, arm: str, total: int) -> None:
+        self.arm, self.total, self.done = arm, total, 0
+        self.started = self.said = time.perf_counter()
+
+    def add(self, rows: int) -> None:
+        self.done += rows
+        now = time.perf_counter()
+        if now - self.said >= SECONDS_BETWEEN_LINES or self.done == self.total:
+            self.said = now
+            a_row = (now - self.started) / self.done
+            print(
+                f"evaluate: {self.arm}: {self.done:,} of {self.total:,}, {a_row:.2f} s each, "
+                f"{a_row * (self.total - self.done):,.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+def recording_model(model: PeftModel, tokenizer: PreTrainedTokenizerBase, batch_size: int) -> Any:
+    """lm-eval's own model on ours. `sent` gives, by prompt, the ids that went in and those that came out."""
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+
+    class Recorder(HFLM):  # type: ignore[misc]  # lm-eval has no types
+        def __init__(self) -> None:
+            super().__init__(
+                pretrained=model, tokenizer=tokenizer, batch_size=batch_size, backend="causal", add_bos_token=False
+            )
+            self.sent: dict[str, tuple[list[int], list[int]]] = {}
+            self._prompts: list[str] = []
+
+        def answer(self, prompts: Sequence[str], options: Mapping[str, Any]) -> list[str]:
+            requests = [
+                Instance(request_type="generate_until", doc={}, arguments=(prompt, dict(options)), idx=i)
+                for i, prompt in enumerate(prompts)
+            ]
+            texts: list[str] = self.generate_until(requests, disable_tqdm=True)
+            return texts
+
+        def tok_batch_encode(self, strings: list[str], *args: Any, **kwargs: Any) -> Any:
+            self._prompts = list(strings)
+            return super().tok_batch_encode(strings, *args, **kwargs)
+
+        def tok_decode(self, tokens: Any, skip_special_tokens: bool = False) -> Any:
+            # Control tokens stay: the text is cut at the stop token, and an answer may hold others (tool calls).
+            return self.tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+        def _model_generate(self, context: Any, max_length: int, stop: list[str], **kwargs: Any) -> Any:
+            made = super()._model_generate(context, max_length, stop, **kwargs)
+            for prompt, ids, mask, row in zip(self._prompts, context, kwargs["attention_mask"], made, strict=True):
+                self.sent[prompt] = (ids[mask.bool()].tolist(), row[len(ids) :].tolist())
+            return made
+
+    return Recorder()
+
+
+def _own_stop_ids(model: PeftModel) -> list[int]:
+    """The tokens at which the base model itself stops."""
+    own = model.generation_config.eos_token_id
+    return own if isinstance(own, list) else [] if own is None else [own]

@@ -1,0 +1,276 @@
+"""One evaluation from cases to the verdict, in the order in which things are fixed: metric, prompts, plan, answers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from curate.errors import CurateError
+from curate.run import file_hash
+from curate_evaluate import scoring
+from curate_evaluate.answers import Answers
+from curate_evaluate.arms import Arm, Prompts, arms_for, format_line, read_cases, read_documents
+from curate_evaluate.arms.arm import TUNED
+from curate_evaluate.arms.cases import ids_hash, refuse
+from curate_evaluate.choose import ROWS, Choice, choose
+from curate_evaluate.contamination import leaked
+from curate_evaluate.decode import Decoder, load
+from curate_evaluate.metrics import METRICS, Fit, fit
+from curate_evaluate.render import Refused, render
+from curate_evaluate.slices import slices
+from curate_evaluate.verdict import Plan, declare
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from curate.model import Model
+    from curate.run import Run
+    from curate.run.step import Config
+    from curate_evaluate.answers import Answer
+    from curate_evaluate.arms import Case
+    from curate_evaluate.scoring import Scored
+
+# An answer may be a little longer than every reference before it is cut: a quarter more, and 16 tokens for the short.
+MARGIN_SHARE, MARGIN_TOKENS = 4, 16
+ANSWERS = "answers.jsonl"
+# Computed whatever the data: what the page sorts by, and what a person asks first.
+ALWAYS = ("exact_match", "chrf")
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What came of it: `prompts` are the texts that were sent, by arm."""
+
+    cases: Sequence[Case]
+    prompts: Mapping[str, Sequence[str]]
+    scored: Sequence[Scored]
+    facts: dict[str, Any]
+
+
+class Evaluation:
+    """The held-out rows of a run, to be answered by all arms."""
+
+    def __init__(self, run: Run, config: Config, model: Model, base: Path, training: Mapping[str, Any]) -> None:
+        """Read the rows and fix what can be fixed without a model.
+
+        Args:
+            run: a run with an adapter.
+            config: of the step.
+            model: its tokenizer and template.
+            base: the folder of the base model.
+            training: train/train.json.
+
+        Raises:
+            CurateError: no held-out or training rows, an unknown metric, no documents.
+        """
+        self.of, self.config, self.model = run, config, model
+        tokens = json.loads((run / "tokens" / "tokens.json").read_bytes())
+        read = partial(read_cases, run, stop_token=tokens["stop_token"], encode=model.chat.ids)
+        self.test, self.val, self.train = read("test"), read("val"), read_cases(run, "train")
+        self.learned = read("train", most=ROWS)
+        if not self.test:
+            raise CurateError(
+                f"{run / 'tokens/test.arrow'}: holds no rows, so there is nothing to score; hold out more: "
+                f"curate split {run.folder} --test 0.2"
+            )
+        self.fit = self._fit()
+        self.passages = read_documents(run.source(config["docs"])) if config["docs"] else []
+        system = run.source(config["prompt"]).read_text("utf-8").strip() if config["prompt"] else None
+        references = [case.reference for case in self.train]
+        self.prompts = Prompts(
+            self.train,
+            format_line(self.fit, references),
+            passages=self.passages,
+            system=system,
+            seed=config["seed"],
+        )
+        longest = max(case.answer_length for case in [*self.test, *self.val])
+        self.max_new_tokens = longest + longest // MARGIN_SHARE + MARGIN_TOKENS
+        quant = training["settings"]["quant"]["value"]
+        adapter = run / "train" / "adapter"
+        self.decoder = Decoder(
+            partial(load, base, adapter, quant=quant),
+            answers=Answers(run / ANSWERS),
+            identity={
+                "model": {key: training["model"][key] for key in ("sha256", "weights")},
+                "precision": quant if quant != "none" else "bf16",
+                "template": tokens["template_sha256"],
+                "arguments": tokens["template_args"],
+            },
+            adapter=file_hash(adapter),
+            stop_token_id=tokens["stop_token_id"],
+            batch_size=config["batch_size"],
+        )
+        shape = json.loads((base / "config.json").read_bytes())
+        self.room = shape.get("text_config", shape).get("max_position_embeddings") or 10**9
+        self.not_tested: list[str] = []
+
+    def run(self) -> Evaluated:
+        """Choose the prompts on validation rows, declare the plan, answer, score and decide.
+
+        Raises:
+            CurateError: prompts that are too long for the model, or that reached it otherwise than they were made.
+        """
+        choice = choose(
+            self._on_validation, shots=self.config["shots"], rows=len(self.val), examples=len(self.prompts.examples)
+        )
+        arms, prompts = self._possible(
+            arms_for(
+                shots=choice.shots,
+                nearest_shots=choice.nearest_shots,
+                form=choice.form,
+                passages=self.config["passages"] if self.passages else 0,
+            )
+        )
+        baselines = [arm for arm in arms if not arm.tuned]
+        plan = Plan(
+            metric=self.fit.primary,
+            full=METRICS[self.fit.primary].full,
+            arms=(TUNED, *(arm.name for arm in baselines)),
+            margin=self.config["margin"],
+        )
+        declare(self.of, plan)
+        references = [case.reference for case in self.test]
+        scored = [
+            scoring.score_arm(arm, self._answers(arm, self.test, prompts[arm.name]), references, self.fit)
+            for arm in arms
+        ]
+        facts = self._facts(plan, choice, scored, prompts)
+        return Evaluated(self.test, prompts, scored, facts | {"training": self._on_training_rows(scored[0])})
+
+    def _fit(self) -> Fit:
+        chosen = fit([case.reference for case in self.train] or [case.reference for case in self.test])
+        metric = self.config["metric"] or chosen.primary
+        if metric not in METRICS:
+            raise CurateError(f"--metric {metric}: no such metric; there are {', '.join(METRICS)}")
+        why = chosen.why if metric == chosen.primary else f"{metric} was asked for; {chosen.why}"
+        names = dict.fromkeys((metric, *chosen.metrics, *ALWAYS))
+        return Fit(chosen.kind, metric, tuple(names), chosen.labels, why)
+
+    def _on_validation(self, arm: Arm) -> float | None:
+        """The mean primary score of an arm on some validation rows; None where it cannot be asked."""
+        cases = self.val[:ROWS]
+        try:
+            prompts = self._texts(arm, cases)
+        except Refused:
+            return None
+        answers = self._answers(arm, cases, prompts, "validation rows")
+        return scoring.score_arm(arm, answers, [case.reference for case in cases], self.fit).mean(self.fit.primary)
+
+    def _on_training_rows(self, tuned: Scored) -> dict[str, Any] | None:
+        """What the adapter scores on some rows that it was trained on, beside the held-out ones; None without any."""
+        if not self.learned:
+            return None
+        answers = self._answers(tuned.arm, self.learned, [case.prompt for case in self.learned], "training rows")
+        references = [case.reference for case in self.learned]
+        found = scoring.score_arm(tuned.arm, answers, references, self.fit)
+        return scoring.training_facts(found, tuned, self.fit.primary, seed=self.config["seed"])
+
+    def _possible(self, arms: Sequence[Arm]) -> tuple[list[Arm], dict[str, list[str]]]:
+        """The arms whose prompts can be made and are short enough, with these; why the others are not tested is
+        noted."""
+        prompts: dict[str, list[str]] = {}
+        for arm in arms:
+            try:
+                prompts[arm.name] = self._texts(arm, self.test)
+            except Refused as refused:
+                if arm.name == TUNED or (not arm.shots and not arm.passages):
+                    raise CurateError(f"{arm.name}: {refused}") from refused
+                self.not_tested.append(f"{arm.title}: not tested, {refused}.")
+        if not self.passages:
+            self.not_tested.append("Retrieval over documents: not tested (--docs DIR).")
+        return [arm for arm in arms if arm.name in prompts], prompts
+
+    def _texts(self, arm: Arm, cases: Sequence[Case]) -> list[str]:
+        """The prompts of an arm.
+
+        Raises:
+            Refused: the template does not write them, or the model has no room for them.
+        """
+        if arm.tuned and not arm.passages:
+            texts = [case.prompt for case in cases]
+        else:
+            texts = render(self.model, [(self.prompts.conversation(case, arm), case.tools) for case in cases])
+        longest = max(map(len, self.model.chat.ids_of(texts)))
+        if longest + self.max_new_tokens > self.room:
+            raise Refused(
+                f"its longest prompt has {longest:,} tokens and an answer may have {self.max_new_tokens:,}, which is "
+                f"more than the model reads ({self.room:,})"
+            )
+        return texts
+
+    def _answers(self, arm: Arm, cases: Sequence[Case], prompts: Sequence[str], on: str = "test rows") -> list[Answer]:
+        ids = self.model.chat.ids_of(prompts)
+        answers = self.decoder.answer(
+            f"{arm.title}, {on}", prompts, [len(of) for of in ids], tuned=arm.tuned, max_new_tokens=self.max_new_tokens
+        )
+        faults = [
+            f"line {case.line} ({case.sample_id}): {arm.name} got {answer.prompt_tokens} other ids"
+            for case, answer, sent in zip(cases, answers, ids, strict=True)
+            if answer.sent_sha256 != ids_hash(sent)
+        ]
+        refuse(self.of, "test", faults, len(cases))
+        return answers
+
+    def _facts(
+        self, plan: Plan, choice: Choice, scored: Sequence[Scored], prompts: Mapping[str, Sequence[str]]
+    ) -> dict[str, Any]:
+        tuned, *others = scored
+        against = [other for other in others if not other.arm.tuned]
+        clusters = [case.sample_id for case in self.test]
+        seed, metric = self.config["seed"], plan.metric
+        found = scoring.differences(tuned, against, clusters, seed=seed)
+        verdict = scoring.verdict_facts(found[metric], plan)
+        decisive = next(other for other in against if other.arm.name == verdict["decisive"])
+        references = [case.reference for case in self.test]
+        compared = sum(map(len, prompts.values()))
+        return {
+            "n": len(self.test),
+            "clusters": len(set(clusters)),
+            "fit": {**asdict(self.fit), "title": METRICS[plan.metric].title, "decides": METRICS[plan.metric].decides},
+            "plan": asdict(plan),
+            "verdict": verdict,
+            "arms": {of.arm.name: scoring.arm_facts(of, references, self.fit) for of in scored},
+            "differences": {
+                metric: {name: asdict(difference) for name, difference in by_name.items()}
+                for metric, by_name in found.items()
+            },
+            "contamination": self._contamination(plan, tuned, against),
+            "slices": slices(
+                self.test,
+                decisive.scores[metric],
+                tuned.scores[metric],
+                self.fit,
+                full=METRICS[metric].full,
+                seed=seed,
+            ),
+            "detectable": scoring.can_be_found(len(self.test)),
+            "prompt": {"line": self.prompts.line, **asdict(choice)},
+            "decoding": {**self.decoder.decoding, "max_new_tokens": self.max_new_tokens},
+            "prompts": {"compared": compared, "equal": compared},
+            "not_tested": self.not_tested,
+            "passages": len(self.passages),
+        }
+
+    def _contamination(self, plan: Plan, tuned: Scored, against: Sequence[Scored]) -> dict[str, Any]:
+        """The rows that resemble training rows, and the verdict without them."""
+        found = leaked(self.of)
+        rows = [i for i, case in enumerate(self.test) if case.line not in found]
+        facts: dict[str, Any] = {
+            "rows": len(self.test) - len(rows),
+            "found": [{"line": line, "codes": codes} for line, codes in found.items()],
+        }
+        if not rows or len(rows) == len(self.test):
+            return facts
+        clusters = [self.test[i].sample_id for i in rows]
+        of_primary = scoring.differences(
+            scoring.part(tuned, rows, plan.metric),
+            [scoring.part(other, rows, plan.metric) for other in against],
+            clusters,
+            seed=self.config["seed"],
+        )[plan.metric]
+        differences = {name: asdict(difference) for name, difference in of_primary.items()}
+        return facts | {"without": {"differences": differences, **scoring.verdict_facts(of_primary, plan)}}

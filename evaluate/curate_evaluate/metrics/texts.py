@@ -1,0 +1,86 @@
+"""Answers compared as texts: the same words, characters or n-grams. None of them knows whether an answer is right."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from functools import cache
+from typing import TYPE_CHECKING
+
+from curate.contradiction.names import label_key
+
+if TYPE_CHECKING:
+    from rouge_score.rouge_scorer import RougeScorer
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+
+# Scripts without spaces are compared character by character.
+_TOKEN = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]|[^\W_\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]+")
+
+
+def exact_match_strict(output: str, reference: str) -> float:
+    """1.0 where both are the same but for white space around them."""
+    return float(output.strip() == reference.strip())
+
+
+def exact_match(output: str, reference: str) -> float:
+    """1.0 where both are the same but for case, punctuation and quotes at the ends, articles and white space."""
+    return float(_folded(output) == _folded(reference))
+
+
+def _folded(text: str) -> str:
+    return label_key(" ".join(text.split()))
+
+
+def tokens(text: str) -> list[str]:
+    """The words of a text without case and punctuation, in any script."""
+    return _TOKEN.findall(unicodedata.normalize("NFKC", text).casefold())
+
+
+def token_f1(output: str, reference: str) -> float:
+    """The F1 of the words that both have, each as often as it comes (as in SQuAD, for any script)."""
+    ours, theirs = Counter(tokens(output)), Counter(tokens(reference))
+    shared = (ours & theirs).total()
+    return 2 * shared / (ours.total() + theirs.total()) if shared else float(not ours and not theirs)
+
+
+def rouge_l(output: str, reference: str) -> float:
+    """ROUGE-L, the F1 of the longest common subsequence of words, by Google's rouge-score, on words of any script."""
+    return float(_rouge().score(reference, output)["rougeL"].fmeasure)
+
+
+def chrf(output: str, reference: str) -> float:
+    """The character n-gram F-score of one output, 0 to 100, by sacrebleu (Popović 2015; n = 6, beta = 2)."""
+    return float(_chrf().sentence_score(output, [reference]).score)
+
+
+def bleu(output: str, reference: str) -> float:
+    """BLEU of one output, 0 to 100, by sacrebleu: n-grams up to the length of the output, exponential smoothing."""
+    return float(_bleu().sentence_score(output, [reference]).score)
+
+
+class _Words:
+    def tokenize(self, text: str) -> list[str]:
+        return tokens(text)
+
+
+@cache
+def _rouge() -> RougeScorer:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(["rougeL"], tokenizer=_Words())
+
+
+@cache
+def _chrf() -> CHRF:
+    from sacrebleu.metrics.chrf import CHRF
+
+    return CHRF()
+
+
+@cache
+def _bleu() -> BLEU:
+    from sacrebleu.metrics.bleu import BLEU
+
+    return BLEU(effective_order=True)

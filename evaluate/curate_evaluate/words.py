@@ -1,0 +1,200 @@
+"""The findings in sentences, for the terminal, the page and the markdown alike. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from curate_evaluate.metrics import METRICS
+from curate_evaluate.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# Beyond this no evaluation by hand will come.
+MOST_ROWS = 100_000
+LARGEST_SHARE = 1.0
+LARGEST_P = 0.05
+
+
+def shown(metric: str, value: float) -> str:
+    """A score as people write it: 0.81, or 45.2 where the full score is 100."""
+    return f"{value:.2f}" if METRICS[metric].full == LARGEST_SHARE else f"{value:.1f}"
+
+
+def points(metric: str, value: float) -> float:
+    """A score or difference in percent of the full score."""
+    return 100 * value / METRICS[metric].full
+
+
+def signed(metric: str, value: float) -> str:
+    """A difference in points, with two digits where one would hide on which side of zero it is."""
+    found = points(metric, value)
+    if abs(found) < 1e-9:
+        return "0"
+    return f"{found:+.1f}" if abs(found) >= 0.1 else f"{found:+.2g}"
+
+
+def probability(p: float) -> str:
+    return f"{p:.2g}" if p >= 0.0001 else "under 0.0001"
+
+
+def interval(metric: str, difference: Mapping[str, Any]) -> str:
+    return f"{signed(metric, difference['low'])} to {signed(metric, difference['high'])}"
+
+
+def headline(scores: Mapping[str, Any]) -> str:
+    """The verdict with what it rests on, in a sentence or two.
+
+    Args:
+        scores: evaluate/scores.json.
+    """
+    verdict, metric = scores["verdict"], scores["plan"]["metric"]
+    subject = verdict["subject"]
+    title = scores["arms"][verdict["decisive"]]["title"]
+    margin = scores["plan"]["margin"]
+    numbers = against(scores, verdict["decisive"])
+    if not METRICS[metric].decides:
+        return (
+            f"Cannot tell from automatic metrics: {scores['fit']['why']}. {numbers} Read the pairs and judge them: "
+            "about 60 say enough."
+        )
+    claim = {
+        Verdict.WIN: f"{capital(subject)} is worth it",
+        Verdict.EQUIVALENT: f"{capital(subject)} is as good as {title}, within {margin:g} points, and no better",
+        Verdict.WORSE: f"{capital(subject)} is worse than {title}",
+        Verdict.CANNOT_TELL: f"Cannot tell whether {subject} is worth it",
+    }[Verdict(verdict["verdict"])]
+    return f"{claim}: {numbers}{settled_by(verdict['needed'], scores['n'])}"
+
+
+def against(scores: Mapping[str, Any], baseline: str) -> str:
+    """The primary metric of the fine-tuned arm and of one baseline, and the difference."""
+    metric = scores["plan"]["metric"]
+    difference = scores["differences"][metric][baseline]
+    tuned, other = (scores["arms"][name] for name in (scores["plan"]["arms"][0], baseline))
+    which = "best baseline" if baseline == scores["verdict"]["decisive"] else "baseline"
+    values = (
+        f"{METRICS[metric].title} {shown(metric, tuned['scores'][metric])}, {which} "
+        f"{shown(metric, other['scores'][metric])} ({other['title']})"
+    )
+    if not difference["won"] + difference["lost"]:
+        return f"{values}: no score differs, 95% CI {interval(metric, difference)} points, n = {difference['n']:,}."
+    return (
+        f"{values}: {signed(metric, difference['value'])} points, 95% CI {interval(metric, difference)}, "
+        f"n = {difference['n']:,} ({difference['won']:,} won, {difference['lost']:,} lost; {difference['test']} "
+        f"p = {probability(difference['p'])})."
+    )
+
+
+def settled_by(needed: int | None, n: int) -> str:
+    """How many rows a clear answer would take; nothing where there is one."""
+    if needed is None:
+        return ""
+    if needed > MOST_ROWS:
+        return f" The arms are too alike for any number of rows up to {MOST_ROWS:,} to settle it."
+    return f" About {rounded(needed):,} held-out rows would settle it; there are {n:,}."
+
+
+def rounded(count: int) -> int:
+    """To two digits, upwards: it is an estimate."""
+    step: int = 10 ** max(0, len(str(count)) - 2)
+    return -(-count // step) * step
+
+
+def capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def form_and_task(scores: Mapping[str, Any]) -> list[str]:
+    """Where strict and tolerant scores part: what was learned of the form, and what of the task, by baseline."""
+    found = []
+    for name, metric in METRICS.items():
+        if metric.tolerant is None or name not in scores["differences"] or metric.tolerant not in scores["differences"]:
+            continue
+        for baseline, strict in scores["differences"][name].items():
+            task = scores["differences"][metric.tolerant][baseline]
+            if strict["low"] > 0 and task["low"] <= 0:
+                found.append(
+                    f"Against {scores['arms'][baseline]['title']} it learned the form and, as far as can be told, no "
+                    f"more: {metric.title} {signed(name, strict['value'])} points, {METRICS[metric.tolerant].title} "
+                    f"{signed(metric.tolerant, task['value'])}."
+                )
+    return found
+
+
+def costs(scores: Mapping[str, Any]) -> list[str]:
+    """What each baseline sends and writes, beside the fine-tuned arm. Nothing is called cheaper without prices."""
+    tuned = scores["arms"][scores["plan"]["arms"][0]]
+    return [
+        f"{capital(arm['title'])} sends {arm['prompt_tokens'] / tuned['prompt_tokens']:.1f} times the prompt tokens."
+        for arm in scores["arms"].values()
+        if arm["prompt_tokens"] >= 1.5 * tuned["prompt_tokens"]
+    ]
+
+
+def overfitting(scores: Mapping[str, Any]) -> list[str]:
+    """The adapter on training rows beside held-out ones; nothing where there are no training rows."""
+    found, metric = scores["training"], scores["plan"]["metric"]
+    if found is None:
+        return []
+    held_out = scores["arms"][scores["plan"]["arms"][0]]["scores"][metric]
+    said = (
+        f"On {found['rows']:,} training rows its {METRICS[metric].title} is {shown(metric, found['score'])}, on the "
+        f"held-out ones {shown(metric, held_out)}"
+    )
+    if found["p"] > LARGEST_P:
+        return [f"{said}: no overfitting seen."]
+    return [f"{said} (permutation test p = {probability(found['p'])}): it knows its own rows better than new ones."]
+
+
+def contamination(scores: Mapping[str, Any]) -> str:
+    """How many scored rows resemble training rows, and what is left of the difference without them."""
+    found, metric = scores["contamination"], scores["plan"]["metric"]
+    if not found["rows"]:
+        return "No held-out row resembles a training row (LEAK rules)."
+    resemble = f"{found['rows']:,} of {scores['n']:,} held-out rows resemble training rows (LEAK rules)"
+    if "without" not in found:
+        return f"{resemble}: every score here may be one of memory."
+    without = found["without"]["differences"][scores["verdict"]["decisive"]]
+    return (
+        f"{resemble}; without them the difference is {signed(metric, without['value'])} points "
+        f"({interval(metric, without)}) and the verdict {found['without']['verdict']}."
+    )
+
+
+def could_find(scores: Mapping[str, Any]) -> str:
+    """What so many rows can show at best, in a sentence."""
+    found = [entry for entry in scores["detectable"] if entry["gain"] is not None]
+    if not found:
+        most = max(entry["changed"] for entry in scores["detectable"])
+        return f"{scores['n']:,} rows are too few to show any gain where no more than {most:.0%} of them differ."
+    parts = [f"{100 * entry['gain']:.0f} points if {entry['changed']:.0%} of them differ" for entry in found]
+    return f"{scores['n']:,} rows can show, with a chance of 80%, a true gain of {', '.join(parts)}."
+
+
+def notes(scores: Mapping[str, Any]) -> list[str]:
+    """What a reader has to know beside the verdict: the other baselines, form and task, costs, what was not tested."""
+    others = [name for name in scores["verdict"]["by_baseline"] if name != scores["verdict"]["decisive"]]
+    return [
+        *(against(scores, name) for name in others),
+        *form_and_task(scores),
+        *costs(scores),
+        could_find(scores),
+        *scores["not_tested"],
+        *overfitting(scores),
+        contamination(scores),
+        "Whether the adapter forgot anything else was not tested.",
+    ]
+
+
+def declared(plans: Sequence[Mapping[str, Any]]) -> str:
+    """When metric, margin and arms were fixed, and whether they were changed since."""
+    first, last = plans[0], plans[-1]
+    said = f"Declared before the first test row was answered ({first['at'].replace('T', ' ')}): "
+    said += f"{first['metric']}, a margin of {first['margin']:g} points, against {', '.join(first['arms'][1:])}."
+    if len(plans) > 1:
+        said += (
+            f" Changed {len(plans) - 1} times since, last to {last['metric']}, {last['margin']:g} points, "
+            f"{', '.join(last['arms'][1:])} ({last['at'].replace('T', ' ')}): read the verdict accordingly."
+        )
+    return said
