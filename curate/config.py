@@ -16,6 +16,9 @@ from curate.finding import Severity
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+OWN_TABLES = ("train",)
+"""Tables of the configuration file that belong to one command, which reads them by `section`."""
+
 
 class Config(BaseModel):
     """Every setting that a flag or a configuration file can give (`curate.toml`, or `[tool.curate]`)."""
@@ -92,6 +95,21 @@ def resolve(flags: Mapping[str, Any], config_file: str | None = None, directory:
     return Settings(_validated({**values, **given}, sources), sources)
 
 
+def section(name: str, config_file: str | None = None, directory: Path | None = None) -> tuple[str, dict[str, Any]]:
+    """A table of the configuration file that is one command's own, as [train], behind the name of the file.
+
+    Raises:
+        CurateError: an unreadable file, or no table of that name but something else.
+    """
+    file = Path(config_file) if config_file else _nearest(directory or Path.cwd())
+    if file is None:
+        return "", {}
+    values = _document(file).get(name, {})
+    if not isinstance(values, dict):
+        raise CurateError(f"{file}: {name} = {values!r} is no table; write [{name}] and its settings below it")
+    return str(file), values
+
+
 def _relative_to(folder: Path, value: Any) -> Any:
     if isinstance(value, str):
         return str(folder / value)
@@ -109,9 +127,13 @@ def _nearest(directory: Path) -> Path | None:
 
 
 def _load(file: Path) -> dict[str, Any]:
+    return {key.replace("-", "_"): value for key, value in _document(file).items() if key not in OWN_TABLES}
+
+
+def _document(file: Path) -> dict[str, Any]:
     document = _toml(file)
-    section: dict[str, Any] = document.get("tool", {}).get("curate", {}) if file.name == "pyproject.toml" else document
-    return {key.replace("-", "_"): value for key, value in section.items()}
+    found: dict[str, Any] = document.get("tool", {}).get("curate", {}) if file.name == "pyproject.toml" else document
+    return found
 
 
 def _toml(file: Path) -> dict[str, Any]:

@@ -34,7 +34,8 @@ class Step:
 
     `reads(run, config)` names the files (or folders) that it reads. `make(run, config, out)` writes what `writes` names
     into the folder `out` and returns the line that says what it did. `command(run, config)` is the command a user would
-    type for it. `libraries` are those whose versions belong to the result.
+    type for it. `libraries` are those whose versions belong to the result. `costly` is whether what it made is replaced
+    on request only, by whatever command, as it took hours.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Step:
     command: Callable[[Run, Config], str]
     after: str | None = None
     libraries: Sequence[str] = field(default=())
+    costly: bool = False
 
 
 def why_stale(run: Run, step: Step, config: Config) -> list[str]:
@@ -54,9 +56,10 @@ def why_stale(run: Run, step: Step, config: Config) -> list[str]:
     reasons = [
         f"{key} is now {config.get(key)!r}, was {record['config'].get(key)!r}"
         for key in sorted(config.keys() | record["config"].keys())
-        if config.get(key) != record["config"].get(key)
+        if not key.startswith("_")  # says where a setting came from, and changes nothing
+        and config.get(key) != record["config"].get(key)
     ]
-    now = {_name(run, path): path for path in step.reads(run, config)}
+    now = {name_of(run, path): path for path in step.reads(run, config)}
     for name in sorted(now.keys() | record["reads"].keys()):
         was = record["reads"].get(name)
         if name not in now:
@@ -79,6 +82,7 @@ def make(run: Run, step: Step, config: Config, *, force: bool = False, seed: int
     """
     recover(run)
     refuse_edited(run, step, force)
+    refuse_costly(run, step, config, force)
     try:
         return _make(run, step, config, seed)
     except BaseException:
@@ -88,7 +92,7 @@ def make(run: Run, step: Step, config: Config, *, force: bool = False, seed: int
 
 def _make(run: Run, step: Step, config: Config, seed: int | None) -> str:
     started = time.perf_counter()
-    reads = {_name(run, path): file_hash(path) for path in step.reads(run, config)}
+    reads = {name_of(run, path): file_hash(path) for path in step.reads(run, config)}
     with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", suffix=SUFFIX, dir=run.folder) as folder:
         said = step.make(run, config, Path(folder))
         writes = {name: Path(folder, name) for name in step.writes}
@@ -144,6 +148,21 @@ def refuse_edited(run: Run, step: Step, force: bool) -> None:
                 f"{file}: was edited since `curate {step.name}` wrote it; "
                 f"keep a copy, then replace it: {record['command']} --force"
             )
+
+
+def refuse_costly(run: Run, step: Step, config: Config, force: bool) -> None:
+    """Refuse to replace what a costly step made, which no other command does on its own either.
+
+    Raises:
+        CurateError: it would be replaced, and `force` is not given.
+    """
+    record = run.record(step.name)
+    if not step.costly or force or record is None or not any((run / name).exists() for name in step.writes):
+        return
+    raise CurateError(
+        f"{run / step.writes[0]}: would be replaced ({'; '.join(why_stale(run, step, config)) or 'it is up to date'}); "
+        f"do so with: {step.command(run, config)} --force"
+    )
 
 
 def recover(run: Run) -> None:
@@ -213,7 +232,7 @@ def _file_hashes(root: Path, made: Any) -> dict[str, str]:
     return {str(file.relative_to(root)): file_hash(file) for file in files}
 
 
-def _name(run: Run, path: Path) -> str:
+def name_of(run: Run, path: Path) -> str:
     """How the manifest names a file: relative to the run folder, or to where the run was made, or in full."""
     for root in (run.folder, Path(run.manifest()["directory"])):
         if path.is_relative_to(root):

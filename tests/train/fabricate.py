@@ -95,7 +95,7 @@ def make_run(folder: Path, model: Path, train: Sequence[Row], val: Sequence[Row]
     return run
 
 
-def tiny_llama(folder: Path) -> Path:
+def tiny_llama(folder: Path, layers: int = 2) -> Path:
     """A random Llama of 0.1M parameters with a vocabulary of bytes, saved as a model folder."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -105,7 +105,7 @@ def tiny_llama(folder: Path) -> Path:
         vocab_size=264,
         hidden_size=64,
         intermediate_size=128,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=2048,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from curate.errors import CurateError
-from curate_train.data import collate, ids_sha256, read_tokens
+from curate_train.data import ids_sha256, read_tokens
 from tests.train import fabricate
 from tests.train.conftest import need
 
@@ -125,6 +125,8 @@ def test_damaged_files_are_one_line(tmp_path: Path, rows: list[Row], damage: str
 
 def test_a_batch_pads_on_the_right_and_without_loss(rows: list[Row]) -> None:
     need("torch")
+    from curate_train.batches import collate
+
     batch = collate(rows[:4])
     longest = max(len(row.ids) for row in rows[:4])
     for i, row in enumerate(rows[:4]):

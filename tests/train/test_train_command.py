@@ -86,7 +86,7 @@ def test_all_steps_are_made_and_an_adapter_is_replaced_only_by_force(tmp_path: P
 
     other = curate("train", "runs/data", "--max-steps", "3", cwd=tmp_path)
     assert other.returncode == 2
-    assert "holds an adapter that would be replaced (max_steps is now 3, was 2); do so with --force" in other.stderr
+    assert "would be replaced (max_steps is now 3, was 2); do so with: curate train" in other.stderr
     assert (tmp_path / "runs/data/train/adapter/adapter_model.safetensors").read_bytes() == adapter
 
     forced = curate("train", "runs/data", "--max-steps", "3", "--force", cwd=tmp_path)

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
-    import torch
 
     Ids = np.ndarray[Any, np.dtype[np.int32]]
 
@@ -95,22 +94,6 @@ def ids_sha256(rows: Iterable[Row]) -> str:
         digest.update(row.ids.astype("<i4").tobytes())
         digest.update(row.labels.astype("<i4").tobytes())
     return digest.hexdigest()
-
-
-def collate(rows: Sequence[Row]) -> dict[str, torch.Tensor]:
-    """A batch, padded on the right to its longest row: input_ids, attention_mask and labels, each (rows, length)."""
-    import torch
-
-    shape = (len(rows), max(len(row.ids) for row in rows))
-    # Which id pads is of no matter: the mask hides it from the other tokens and its label carries no loss.
-    ids, mask = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
-    labels = torch.full(shape, NOT_TRAINED)
-    for i, row in enumerate(rows):
-        length = len(row.ids)
-        ids[i, :length] = torch.tensor(row.ids)
-        mask[i, :length] = 1
-        labels[i, :length] = torch.tensor(row.labels)
-    return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
 def _read(file: Path, split: str) -> Iterator[Row]:

@@ -1,76 +1,135 @@
-"""The settings of a training run and where each came from."""
+"""The settings of a training run and where each came from: flags, curate.toml, a recipe, the defaults."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+import difflib
+import tomllib
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from curate.errors import CurateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
-@dataclass(frozen=True)
-class Settings:
-    """What a user may set. The defaults are those that QLoRA runs of this size commonly start from."""
-
-    epochs: float = 3.0
-    max_steps: int | None = None
-    learning_rate: float = 2e-4
-    rank: int = 16
-    alpha: int = 32
-    dropout: float = 0.05
-    batch_size: int = 4
-    accumulate: int = 4
-    quant: Literal["nf4", "none"] = "nf4"
-    gradient_checkpointing: bool = False
-    seed: int = 0
+FOLDER = Path(__file__).parent / "recipes"
+DEFAULT = "default"
+# The short names by which the field knows some of them.
+ALIASES = {"lr": "learning_rate", "r": "rank", "bs": "batch_size"}
+FEW_ROWS, EFFECTIVE_BATCH, SMALL_EFFECTIVE_BATCH = 1_000, 16, 8
 
 
-RECIPES: dict[str, dict[str, Any]] = {
-    # A few minutes on two CPU cores with a model of 135M parameters: shows that the chain works, not how well.
-    "quick": {"max_steps": 24, "accumulate": 1},
-}
+class Settings(BaseModel):
+    """What a user may set. Their values are in recipes/default.toml; None is "as fits the data", see the help texts."""
 
-# The rest of what decides the result, under the names of transformers' TrainingArguments.
-FIXED: dict[str, Any] = {
-    "optim": "adamw_torch",
-    "lr_scheduler_type": "linear",
-    "warmup_steps": 0.03,  # below 1: a share of all steps
-    "max_grad_norm": 1.0,
-    "weight_decay": 0.0,
-}
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: float = Field(gt=0)
+    max_steps: int | None = Field(None, ge=1)
+    learning_rate: float = Field(gt=0)
+    schedule: Literal["cosine", "linear", "constant"]
+    warmup: float = Field(ge=0, lt=1)
+    weight_decay: float = Field(ge=0)
+    max_grad_norm: float = Field(gt=0)
+    rank: int = Field(ge=1)
+    alpha: int = Field(ge=1)
+    dropout: float = Field(ge=0, lt=1)
+    rslora: bool
+    dora: bool
+    train_router: bool
+    quant: Literal["nf4", "none"]
+    dtype: Literal["bf16", "fp32"]
+    batch_size: int = Field(ge=1)
+    accumulate: int | None = Field(None, ge=1)
+    gradient_checkpointing: bool
+    group_by_length: bool
+    packing: bool
+    save_steps: int | None = Field(None, ge=1)
+    patience: int | None = Field(None, ge=1)
+    seed: int
+
+    def batches_a_step(self, rows: int) -> int:
+        """How many batches make a step: as many as give the effective batch of the field, 16, or 8 for few rows."""
+        effective = SMALL_EFFECTIVE_BATCH if rows < FEW_ROWS else EFFECTIVE_BATCH
+        return self.accumulate or max(1, effective // self.batch_size)
 
 
-def resolve(flags: Mapping[str, Any], recipe: str | None = None) -> dict[str, Any]:
-    """Flags (None: not given) over the recipe over the defaults, as the step's config holds them.
+def recipes() -> dict[str, str]:
+    """The recipes by name, each with what it is for."""
+    return {name: _parsed(name)["description"] for name in sorted(file.stem for file in FOLDER.glob("*.toml"))}
+
+
+def recipe_values(name: str | None) -> dict[str, Any]:
+    """What a recipe sets beside the defaults.
 
     Raises:
-        CurateError: an unknown recipe or setting.
+        CurateError: no such recipe.
     """
-    if recipe is not None and recipe not in RECIPES:
-        raise CurateError(f"--recipe {recipe}: no such recipe; known: {', '.join(RECIPES)}")
-    given = {key: value for key, value in flags.items() if value is not None}
-    known = [setting.name for setting in fields(Settings)]
-    if unknown := given.keys() - set(known):
-        raise CurateError(f"unknown training setting {', '.join(sorted(unknown))}; known: {', '.join(known)}")
-    return {"recipe": recipe, **asdict(Settings(**{**RECIPES.get(recipe or "", {}), **given}))}
+    if name is None:
+        return {}
+    if name not in recipes():
+        raise CurateError(f"--recipe {name}: no such recipe; known: {', '.join(recipes())}")
+    values: dict[str, Any] = _parsed(name)["settings"]
+    return values
+
+
+def default_settings(**values: Any) -> Settings:
+    return Settings(**{**recipe_values(DEFAULT), **values})
+
+
+def resolve(
+    flags: Mapping[str, Any], recipe: str | None = None, file: tuple[str, Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
+    """Flags (None: not given) over the values of a file (its name and its [train] section) over the recipe over the
+    defaults, as the step's config holds them; `_sources` says of each that is not a default where it came from.
+
+    Raises:
+        CurateError: an unknown recipe or setting, or a value out of its range.
+    """
+    name, written = file or ("", {})
+    recipe = recipe or written.get("recipe")
+    in_file = {_key(key): value for key, value in written.items() if key != "recipe"}
+    given = {_key(key): value for key, value in flags.items() if value is not None}
+    values, sources = {**recipe_values(DEFAULT)}, {}
+    for layer, source in ((recipe_values(recipe), f"recipe {recipe}"), (in_file, name), (given, "flag")):
+        values.update(layer)
+        sources.update(dict.fromkeys(layer, source))
+    return {"recipe": recipe, **validated(values, sources).model_dump(), "_sources": sources}
 
 
 def settings_of(config: Mapping[str, Any]) -> Settings:
     """The settings inside a step's config."""
-    return Settings(**{setting.name: config[setting.name] for setting in fields(Settings)})
+    return Settings(**{name: config[name] for name in Settings.model_fields})
 
 
 def sources(config: Mapping[str, Any]) -> dict[str, str]:
-    """Where each value came from: "flag", "recipe NAME" or "default" (also a flag that says what holds anyway)."""
-    recipe = config["recipe"]
-    without_flags = {**asdict(Settings()), **RECIPES.get(recipe or "", {})}
-    found = {}
-    for key, value in asdict(settings_of(config)).items():
-        if value != without_flags[key]:
-            found[key] = "flag"
-        else:
-            found[key] = f"recipe {recipe}" if key in RECIPES.get(recipe or "", {}) else "default"
-    return found
+    """Where each value came from: "flag", the name of the file, "recipe NAME" or "default"."""
+    return {name: config["_sources"].get(name, "default") for name in Settings.model_fields}
+
+
+@cache
+def _parsed(name: str) -> dict[str, Any]:
+    return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def _key(key: str) -> str:
+    name = key.replace("-", "_")
+    return ALIASES.get(name, name)
+
+
+def validated(values: Mapping[str, Any], sources: Mapping[str, str]) -> Settings:
+    try:
+        return Settings(**values)
+    except ValidationError as invalid:
+        first = invalid.errors()[0]
+        key = str(first["loc"][0])
+        where = f"{source}: " if (source := sources.get(key, "flag")) != "flag" else ""
+        if first["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(key, Settings.model_fields, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(Settings.model_fields)}"
+            raise CurateError(f"{where}unknown training setting {key}; {hint}") from invalid
+        said = first["msg"]
+        raise CurateError(f"{where}{key} = {first['input']!r}: {said[0].lower()}{said[1:]}") from invalid

@@ -9,7 +9,7 @@ import torch
 from peft import PeftModel
 
 from curate.errors import CurateError
-from curate_train.fit import load, measuring, quiet
+from curate_train.model import load, measuring, quiet
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,32 @@
+"""What is said of a curve, and of one with nothing to say of."""
+
+from __future__ import annotations
+
+import pytest
+
+from curate_train import advice
+
+
+@pytest.mark.parametrize(
+    ("validation", "losses", "best", "said"),
+    [
+        (
+            [(0, 2.0), (10, 1.5), (20, 1.4), (30, 1.6)],
+            [2.0, 0.2],
+            20,
+            "overfitting: the validation loss was lowest at step 20",
+        ),
+        ([(0, 2.0), (10, 1.999), (20, 1.995)], [2.0, 2.0], 20, "the loss does not move"),
+        ([(0, 2.0), (10, 2.2), (20, 2.1)], [2.0, 1.0], 20, "never fell below that of the base"),
+        ([(0, 2.0), (10, 1.5), (20, 1.2)], [2.0, 1.0], 20, "still falling at the end"),
+        ([], [2.0] * 20, 20, "the loss does not move"),
+    ],
+)
+def test_a_curve_in_words(validation: list[tuple[int, float]], losses: list[float], best: int, said: str) -> None:
+    assert any(said in line for line in advice.after(validation, losses, best))
+
+
+def test_a_good_curve_has_no_advice() -> None:
+    assert advice.after([(0, 2.0), (10, 1.51), (20, 1.5)], [2.0, 1.0], 20) == []
+    assert advice.before(60, 1_000) == []
+    assert "only 59 optimiser steps from 100 rows" in advice.before(59, 100)[0]

@@ -1,0 +1,129 @@
+"""transformers' Trainer with the four things that are ours: the loss, the order of the rows, what a checkpoint is, and
+that each step's dropout is drawn from the seed and the step alone."""
+
+from __future__ import annotations
+
+import contextlib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import PrinterCallback, Trainer, TrainingArguments
+
+from curate.errors import CurateError
+from curate_train.adapter import save
+from curate_train.batches import Order, collate, pack
+from curate_train.checkpoint import explaining_a_full_disk, prune, seal
+from curate_train.loss import summed_loss, trained_hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from curate_train.data import Row
+    from curate_train.settings import Settings
+
+# The rest of what decides the result, under the names of transformers' TrainingArguments.
+FIXED: dict[str, Any] = {"adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8}
+
+
+class NotFinite(CurateError):
+    """A loss or a gradient that is no number."""
+
+
+class TokenTrainer(Trainer):  # type: ignore[misc]
+    """Trains on `Row`s, writes to `checkpoints`, and takes the loss by the model's own logits with `full_logits`."""
+
+    def __init__(
+        self, model: Any, rows: Sequence[Row], settings: Settings, checkpoints: Path, callback: Any, full_logits: bool
+    ) -> None:
+        self.settings, self.rows, self.full_logits = settings, rows, full_logits
+        self.watch = callback
+        super().__init__(
+            model,
+            arguments(settings, checkpoints, len(rows)),
+            data_collator=self.batch,
+            train_dataset=list(rows),
+            callbacks=[callback],
+        )
+        self.remove_callback(PrinterCallback)  # it prints to standard output, which carries the result only
+        self.model_accepts_loss_kwargs = True  # the loss is the mean over the tokens of a whole step, not of a batch
+
+    def batch(self, rows: Sequence[Row]) -> dict[str, Any]:
+        made = pack(rows) if self.settings.packing else collate(rows)
+        return {**made, "rows": [str(row) for row in rows]}
+
+    def _get_train_sampler(self, *_: Any) -> Order:
+        lengths = [len(row.ids) for row in self.rows]
+        return Order(lengths, self.settings.batch_size, self.settings.seed, by_length=self.settings.group_by_length)
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        with computing(model, self.settings):
+            if self.full_logits:
+                batch = {key: value for key, value in inputs.items() if key not in ("labels", "rows")}
+                logits = model(**batch, use_cache=False).logits[:, :-1].float().transpose(1, 2)
+                loss = torch.nn.functional.cross_entropy(logits, inputs["labels"][:, 1:], reduction="sum")
+            else:
+                loss = summed_loss(model, *trained_hidden(model, inputs))
+        if not torch.isfinite(loss):
+            raise NotFinite(f"the loss of {', '.join(inputs['rows'])} is {loss.item()}")
+        self.watch.seen(inputs["rows"])
+        return loss / num_items_in_batch
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        save(self.model, Path(output_dir or self.args.output_dir))
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        folder = Path(self.args.output_dir)
+        with explaining_a_full_disk(folder):
+            super()._save_checkpoint(model, trial)
+            step = self.state.global_step
+            seal(folder / f"checkpoint-{step}", step, self.watch.val_loss_at(step))
+            prune(folder)
+
+
+def computing(model: Any, settings: Settings) -> Any:
+    """bf16 for the matrix products, the adapter's too, whose weights are fp32; or fp32 throughout."""
+    if settings.dtype == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(model.device.type, torch.bfloat16)
+
+
+def optimizer_name() -> str:
+    return "paged_adamw_8bit" if torch.cuda.is_available() else "adamw_torch"
+
+
+def arguments(settings: Settings, out: Path, rows: int) -> Any:
+    has_cuda = torch.cuda.is_available()
+    has_liger = has_cuda and find_spec("liger_kernel") is not None
+    made = TrainingArguments(
+        output_dir=str(out),
+        num_train_epochs=settings.epochs,
+        max_steps=-1 if settings.max_steps is None else settings.max_steps,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type={"constant": "constant_with_warmup"}.get(settings.schedule, settings.schedule),
+        warmup_steps=settings.warmup,  # below 1: a share of all steps
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        optim=optimizer_name(),
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.batches_a_step(rows),
+        gradient_checkpointing=False,  # it is switched on in the model before
+        seed=settings.seed,
+        data_seed=settings.seed,
+        use_cpu=not has_cuda,
+        use_liger_kernel=has_liger,
+        liger_kernel_config={"fused_linear_cross_entropy": False, "cross_entropy": False} if has_liger else None,
+        remove_unused_columns=False,
+        dataloader_pin_memory=has_cuda,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="no",  # the callback says when
+        report_to="none",
+        disable_tqdm=True,
+        **FIXED,
+    )
+    made._n_gpu = min(made.n_gpu, 1)  # one device: the rows of a step would otherwise be spread over all
+    return made
