@@ -211,6 +211,28 @@ def folds(ids: Sequence[str], groups: Sequence[int], count: int, seed: int, earl
     return fold
 
 
+def held_out(
+    ids: Sequence[str], groups: Sequence[int], fold: Sequence[int], number: int, val: float, seed: int
+) -> list[str]:
+    """The split of each row where the fold `number` (from 0) is tested on: val is the share `val` of the other groups.
+
+    A group's place among those is the hash of its smallest id alone, so that it stays when other groups are added.
+    """
+    size = Counter(groups)
+    smallest: dict[int, str] = {}
+    for id_, group in zip(ids, groups, strict=True):
+        smallest[group] = min(id_, smallest.get(group, id_))
+    validates = {
+        group
+        for group, id_ in smallest.items()
+        if fraction(seed, id_) >= 1 - val and size[group] <= MOST_OF_SHARE * val * len(ids)
+    }
+    return [
+        "test" if mine == number else "val" if group in validates else "train"
+        for mine, group in zip(fold, groups, strict=True)
+    ]
+
+
 def _put(rows: Sequence[int], number: int, fold: list[int], size: Counter[int]) -> None:
     size[number] += len(rows)
     for row in rows:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.assign import Shares, Ties, apportioned, assigned, folds, fraction, smallest_difference
+from curate.assign import Shares, Ties, apportioned, assigned, folds, fraction, held_out, smallest_difference
 
 IDS = [f"v1:{n:032x}" for n in range(1200)]
 
@@ -129,6 +129,35 @@ def test_folds_are_even_whole_and_kept() -> None:
     earlier = dict(zip(IDS[:150], found, strict=False))
     again = folds(IDS[:300], groups, 5, 0, earlier)
     assert again[:150] == found[:150] and max(Counter(again).values()) < 70
+
+
+@given(st.lists(st.integers(0, 25), min_size=8, max_size=90), st.integers(2, 6), st.integers(0, 3))
+def test_each_fold_is_tested_once_and_holds_whole_groups(groups: list[int], count: int, seed: int) -> None:
+    rows = range(len(groups))
+    fold = folds(IDS[: len(groups)], groups, count, seed, {})
+    layouts = [held_out(IDS[: len(groups)], groups, fold, number, 0.2, seed) for number in range(count)]
+    for row in rows:
+        assert [number for number in range(count) if layouts[number][row] == "test"] == [fold[row]]
+    for layout in layouts:
+        assert all(len({layout[row] for row in rows if groups[row] == group}) == 1 for group in groups)
+        assert layout.count("val") <= len(groups)
+    # Rows that are added, in groups of their own, change the place of none.
+    more = [*groups, *(group + 100 for group in groups)]
+    ids = [*IDS[: len(groups)], *(f"v1:x{n}" for n in rows)]
+    later = folds(ids, more, count, seed, dict(zip(ids, fold, strict=False)))
+    small = [row for row in rows if groups.count(groups[row]) <= 2 * 0.2 * len(groups)]
+    for number, layout in enumerate(layouts):
+        after = held_out(ids, more, later, number, 0.2, seed)
+        assert [after[row] for row in small] == [layout[row] for row in small]
+
+
+def test_about_the_share_of_the_other_groups_validates_in_every_fold() -> None:
+    groups = [n // 2 for n in range(1200)]
+    fold = folds(IDS, groups, 5, 0, {})
+    for number in range(5):
+        counts = Counter(held_out(IDS, groups, fold, number, 0.1, 0))
+        assert counts["test"] == 240 and 60 < counts["val"] < 135
+    assert "val" not in held_out(IDS, groups, fold, 0, 0.0, 0)
 
 
 def test_the_place_of_a_sample_is_the_same_for_ever() -> None:

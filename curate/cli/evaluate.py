@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from curate.run import Run
 
 EPILOG = """\b
 Examples:
@@ -15,6 +18,7 @@ Examples:
   curate evaluate runs/support --docs manuals/     and against retrieval over documents
   curate evaluate runs/support --shots 3           three examples before a question, not chosen on validation rows
   curate evaluate runs/support --batch-size 32     faster where there is memory for it
+  curate evaluate runs/support --folds             every row, each by an adapter that never saw it
 """
 
 
@@ -30,15 +34,19 @@ Examples:
     "--margin", type=click.FloatRange(min=0, min_open=True), help="Smallest gain that matters, in points.  [default: 2]"
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Of the fixed examples and the random flips.  [default: 0]")
+@click.option("--folds", is_flag=True, help="Train and score each fold of `curate split --folds`, and pool the scores.")
 @click.option("--fail-if-worse", is_flag=True, help="Exit with 1 where a baseline is better.")
 @click.option("--force", is_flag=True, help="Make it again, over files that were edited too.")
-def evaluate(run: Path, force: bool, fail_if_worse: bool, **given: Any) -> int:
+def evaluate(run: Path, folds: bool, force: bool, fail_if_worse: bool, **given: Any) -> int:
     """Have the adapter of RUN answer the held-out rows, and the base model with several prompts, and compare them.
 
     The base model is asked plainly, with a few training examples, with those nearest to the question, and with passages
     of --docs. How many examples, and whether the prompt describes the form of the answer, is chosen on validation rows.
     Metric, margin and arms are written to run.json before the first test row is answered. A run that was stopped goes
     on where it was: no prompt is answered twice. Steps of RUN that are out of date are made first.
+
+    With --folds every row is held out once: each fold gets an adapter of its own, trained on the other folds with the
+    settings of RUN, in RUN/folds/1 and so on; the scores of all are in RUN/evaluate-folds.
     """
     # Both before torch is imported. Threads that wait actively are slow on shared cores; the step says how far it is.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -51,7 +59,24 @@ def evaluate(run: Path, force: bool, fail_if_worse: bool, **given: Any) -> int:
     for name in ("docs", "prompt"):
         if given[name] is not None:
             given[name] = as_seen_from(opened, [str(given[name])])[0]
-    make_with_earlier(opened, "evaluate", {key: value for key, value in given.items() if value is not None}, force)
+    settings = {key: value for key, value in given.items() if value is not None}
+    if folds:
+        return _of_folds(opened, settings, force, fail_if_worse)
+    make_with_earlier(opened, "evaluate", settings, force)
     click.echo(f"\n  curate report {run}")
     scores = json.loads((opened / "evaluate" / "scores.json").read_bytes())
     return int(fail_if_worse and scores["verdict"]["verdict"] == "worse")
+
+
+def _of_folds(run: Run, settings: dict[str, Any], force: bool, fail_if_worse: bool) -> int:
+    from curate.cli.chain import say
+    from curate.errors import CurateError
+    from curate.report.safe import safe
+    from curate_evaluate.folds import FOLDER, evaluate_folds
+    from curate_evaluate.pool import said
+
+    if force:
+        raise CurateError(f"--force is for one run; name the fold: curate evaluate {run / 'folds/1'} --force")
+    found = evaluate_folds(run, settings, say)
+    click.echo(f"{safe(said(found))}\n\n  {run / FOLDER}")
+    return int(fail_if_worse and found["verdict"]["verdict"] == "worse")

@@ -35,6 +35,7 @@ HOW = "at 80% power, one answer in five differing"
 @click.option("--group-by", metavar="COLUMN", help="Rows with one value of this column stay together.")
 @click.option("--stratify", metavar="COLUMN", help="Give each value of this column its share of every split.")
 @click.option("--folds", type=click.IntRange(2, 100), metavar="K", help="Say for each row in which of K parts it is.")
+@click.option("--fold", type=click.IntRange(1), metavar="k", help="The k-th of --folds is test.jsonl, no share is.")
 @click.option("-o", "--output", metavar="DIR", help="The run folder of DATA.  [default: runs/STEM]")
 @click.option("--force", is_flag=True, help="Make it again, over files that were edited too.")
 def split(target: tuple[str, ...], output: str | None, force: bool, **flags: float | str | None) -> int:
@@ -75,7 +76,11 @@ def what_a_test_shows(run: Run) -> str:
         line = f"  {what} can show a difference of {100 * shown:.0f} points or more ({HOW})"
     else:
         line = f"  {what} can show no difference at all ({HOW})"
-    if rows < FEW_ROWS and not folds:
+    if folds and not document.get("fold"):
+        line += (
+            f"\n  curate evaluate {run.folder} --folds    once it was trained: each row scored by an adapter without it"
+        )
+    elif rows < FEW_ROWS and not folds:
         more = 100 * smallest_difference(rows)
         line += f"\n  curate split {run.folder} --folds 5    every row tested once: {more:.0f} points"
     return line

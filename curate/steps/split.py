@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from curate.assign import LEAST_TEST, SPLITS, Assignment, Shares, Ties, assigned, folds
+from curate.assign import LEAST_TEST, SPLITS, Assignment, Shares, Ties, assigned, folds, held_out
 from curate.config import Config as Settings
 from curate.errors import CurateError
 from curate.io import find_inputs, parse_row
@@ -31,11 +31,14 @@ Config = dict[str, Any]
 FEW_ROWS = 500  # below it a test split says little: folds are offered
 MOST_ROUNDS = 20
 EXCLUDED = "excluded.jsonl"
+# In the order in which a fold's splits are compared: test against train first, as its scores depend on that.
+COMPARED = ("test", "train", "val")
 
 
 def default_config() -> Config:
-    """The settings that nobody set. `test` None: a tenth of the rows, but 100 where that is at most a fifth."""
-    return {"val": 0.1, "test": None, "seed": 0, "group_by": None, "stratify": None, "folds": None}
+    """The settings that nobody set. `test` None: a tenth of the rows, but 100 where that is at most a fifth. `fold`:
+    which of the `folds`, from 1, is the test; None to split by the shares."""
+    return {"val": 0.1, "test": None, "seed": 0, "group_by": None, "stratify": None, "folds": None, "fold": None}
 
 
 def reads(run: Run, config: Config) -> Sequence[Path]:
@@ -45,13 +48,15 @@ def reads(run: Run, config: Config) -> Sequence[Path]:
 def make(run: Run, config: Config, out: Path) -> str:
     """Write each kept row, byte for byte, to split/train.jsonl, val.jsonl or test.jsonl, and its place to split.json.
 
-    No two rows that a check of one split against another would report are in different ones; a new row that would tie
-    two of them together goes to excluded.jsonl.
+    No two rows that a check of one split against another would report are in different ones, nor in different folds; a
+    new row that would tie two splits together goes to excluded.jsonl.
 
     Raises:
-        CurateError: no row would be left to train on, or no row has a column that the settings name.
+        CurateError: no row would be left to train on, no such fold, or no row has a column that the settings name.
     """
     config = default_config() | config
+    if config["fold"] and config["fold"] > (config["folds"] or 0):
+        raise CurateError(f"--fold {config['fold']}: --folds says how many there are, and it has to be one of them")
     folder = out / "split"
     folder.mkdir()
     kept = run / "clean" / "kept.jsonl"
@@ -59,7 +64,10 @@ def make(run: Run, config: Config, out: Path) -> str:
     ids = [str(place.sample_id) for place in corpus.places] if corpus else []
     columns = _columns(kept, [name for name in (config["group_by"], config["stratify"]) if name])
     earlier = _earlier(run, config)
-    assignment = _assigned(corpus, ids, config, columns, earlier)
+    assignment, fold = _assigned(corpus, ids, config, columns, earlier)
+    if config["fold"] and fold:
+        layout = held_out(ids, assignment.groups, fold, config["fold"] - 1, config["val"], config["seed"])
+        assignment.split = [name and place for name, place in zip(assignment.split, layout, strict=True)]
     counts = {name: assignment.split.count(name) for name in SPLITS}
     if not counts["train"]:
         shares = f"--val {config['val']:g}" + (f" --test {config['test']:g}" if config["test"] is not None else "")
@@ -67,9 +75,8 @@ def make(run: Run, config: Config, out: Path) -> str:
             f"{kept}: of {len(ids):,} rows none is left to train on with {shares} --seed {config['seed']}; "
             + ("lower --val and --test, or try another --seed" if ids else "see why in clean/rejected.jsonl")
         )
-    fold = _folds(ids, assignment, config, earlier)
     rows = _write(kept, folder, ids, assignment, fold)
-    named = {key: config[key] for key in ("val", "test", "seed", "group_by", "stratify", "folds")}
+    named = {key: config[key] for key in ("val", "test", "seed", "group_by", "stratify", "folds", "fold")}
     with atomic_write(folder / "split.json") as file:
         document = {**named, "counts": counts, "excluded": len(assignment.bridges), "rows": rows}
         file.write(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE))
@@ -137,8 +144,12 @@ def _assigned(
     config: Config,
     columns: dict[str, list[str | None]],
     earlier: dict[str, dict[str, Any]],
-) -> Assignment:
-    """Assign the rows, look whether any two would give each other away, tie those together, and assign again."""
+) -> tuple[Assignment, list[int] | None]:
+    """Assign the rows, look whether any two would give each other away, tie those together, and assign again.
+
+    Returns the splits, and the fold of each row, from 0, where there are folds. Rows that were split before stay where
+    they are, whatever they resemble; a fold is tested on whole, so that its rows move where they have to.
+    """
     ties = Ties()
     if corpus:
         from curate.dedup.together import Kinship
@@ -150,16 +161,17 @@ def _assigned(
     placed = {id_: str(row["split"]) for id_, row in earlier.items()}
     for _ in range(MOST_ROUNDS):
         found = assigned(ids, ties, shares, config["seed"], placed, strata)
+        fold = _folds(ids, found, config, earlier)
         if corpus is None:
-            return found
+            return found, fold
         number = [SPLITS.index(name) if name else -1 for name in found.split]
-        new = [
-            (a, b)
-            for a, b in kinship.straddling(number)
-            if found.split[a] and found.split[b] and not (ids[a] in placed and ids[b] in placed)
-        ]
+        new = [(a, b) for a, b in kinship.straddling(number) if not (ids[a] in placed and ids[b] in placed)]
+        for k in range(config["folds"] or 0):
+            layout = held_out(ids, found.groups, fold or [], k, config["val"], config["seed"])
+            new += kinship.straddling([COMPARED.index(name) for name in layout])
+        new = [(a, b) for a, b in new if found.split[a] and found.split[b]]
         if not new:
-            return found
+            return found, fold
         ties.pairs += new
     raise CurateError("rows that resemble each other cannot be put into one split; try another --seed")
 
@@ -209,7 +221,8 @@ def said(counts: dict[str, int], assignment: Assignment, config: Config, before:
     """What the split is; `before` are the settings of the earlier one, whose rows stayed."""
     return "; ".join(
         [
-            f"split: {counts['train']:,} train, {counts['val']:,} val, {counts['test']:,} test rows",
+            f"split: {counts['train']:,} train, {counts['val']:,} val, {counts['test']:,} test rows"
+            + (f", fold {config['fold']} of {config['folds']}" if config["fold"] else ""),
             *_notes(counts, assignment, config, before),
         ]
     )
@@ -240,7 +253,7 @@ def _notes(counts: dict[str, int], assignment: Assignment, config: Config, befor
             f"rows split before stay, so that the shares of each {config['stratify']} are not exact: "
             "another --seed splits anew"
         )
-    if config["test"] is None and counts["test"] < LEAST_TEST and counts["test"]:
+    if config["test"] is None and counts["test"] < LEAST_TEST and counts["test"] and not config["folds"]:
         yield f"fewer than {LEAST_TEST} test rows"
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import curate
+from curate.dedup.together import Kinship
 from curate.errors import CurateError
 from curate.run import Run, make
 from curate.steps import check, clean, split
 from tests.steps.test_clean import ASKED, checked, line, sample_id
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SPLITS = ("train", "val", "test")
 
@@ -203,6 +203,56 @@ def test_folds_are_said_of_every_row(tmp_path: Path) -> None:
     assert len({fold[sample_id(row)] for row in ASKED}) == 1
     extended(run, tmp_path, b"\n".join([*ROWS[:200], *ASKED]), folds=5)
     assert {row["sample_id"]: row["fold"] for row in document(run)["rows"]}.items() >= fold.items()
+
+
+def test_nothing_of_a_fold_is_in_what_is_trained_on_for_it(tmp_path: Path) -> None:
+    rows = [row for group in families(12) for row in group] + ROWS[:30]
+    run = made(tmp_path, b"\n".join(rows), folds=3)
+    fold_of = {row["sample_id"]: row["fold"] + 1 for row in document(run)["rows"]}
+    tested = []
+    for fold in (1, 2, 3):
+        one = Run(Path(shutil.copytree(run.folder, tmp_path / f"fold-{fold}")))
+        make(one, split.STEP, run.config("split") | {"fold": fold})
+        placed = document(one)["rows"]
+        mine = [row["sample_id"] for row in placed if row["split"] == "test"]
+        assert {row["sample_id"]: row["fold"] + 1 for row in placed} == fold_of
+        assert {fold_of[id_] for id_ in mine} == {fold}
+        assert f"fold {fold} of 3" in said(one) and (one.record("split") or {})["command"].endswith(f"--fold {fold}")
+        tested += mine
+        parts = [str(one / "split" / f"{name}.jsonl") for name in ("test", "train", "val")]
+        for mine_, theirs in (parts[:2], parts[::2], parts[1:]):
+            assert curate.check(mine_, against=theirs, select="LEAK", ignore="LEAK006").findings == []
+    assert sorted(tested) == sorted(fold_of)
+
+
+def test_pairs_that_only_a_check_of_folds_finds_are_tied_and_their_groups_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Kinship.__init__
+
+    def bare(self: Kinship, corpus: Any) -> None:
+        real(self, corpus)
+        self.cliques, self.pairs = [], []
+
+    monkeypatch.setattr(Kinship, "__init__", bare)
+    groups = families(8)
+    run = made(tmp_path, b"\n".join([*(row for group in groups for row in group), *ROWS[:20]]), folds=4)
+    fold = {row["sample_id"]: row["fold"] for row in document(run)["rows"]}
+    lines: dict[int, list[bytes]] = {}
+    for row in (run / "clean/kept.jsonl").read_bytes().splitlines():
+        lines.setdefault(fold[sample_id(row)], []).append(row)
+    for number, rows in lines.items():
+        (tmp_path / f"{number}.jsonl").write_bytes(b"\n".join(rows) + b"\n")
+    for number in lines:
+        others = [str(tmp_path / f"{other}.jsonl") for other in lines if other != number]
+        found = curate.check(tmp_path / f"{number}.jsonl", against=others, select="LEAK", ignore="LEAK006")
+        assert found.findings == []
+
+
+@pytest.mark.parametrize("config", [{"fold": 1}, {"fold": 4, "folds": 3}])
+def test_a_fold_that_there_is_not_is_refused(tmp_path: Path, config: dict[str, int]) -> None:
+    with pytest.raises(CurateError, match=r"--fold \d: --folds says how many there are"):
+        made(tmp_path, b"\n".join(ROWS[:20]), **config)
 
 
 def test_a_column_that_no_row_has_is_named_with_the_nearest(tmp_path: Path) -> None:
