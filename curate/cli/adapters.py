@@ -35,12 +35,9 @@ NEEDED = ("torch", "peft", "safetensors")
 @click.group(epilog=EPILOG)
 def adapters() -> None:
     """Look into trained LoRA adapters, and make one out of several."""
-    import importlib.util
+    from curate.errors import need
 
-    from curate.errors import CurateError
-
-    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
-        raise CurateError(f'adapters need {", ".join(missing)}; install what is missing: pip install "curate[train]"')
+    need(NEEDED, "adapters need", "train")
 
 
 @adapters.command("list", epilog=EPILOG)

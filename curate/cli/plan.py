@@ -45,6 +45,7 @@ def plan(
     Counts every parameter from config.json alone, says which layers get an adapter and which do not, how much memory
     full fine-tuning, LoRA and QLoRA need, by part, and the smallest difference that the test rows can show.
     """
+    from curate.assign import smallest_difference
     from curate.config import section
     from curate.errors import CurateError
     from curate.run import Run
@@ -71,7 +72,7 @@ def plan(
         made["test"] = {
             "rows": test,
             "smallest_difference": {
-                str(share): planning.smallest_difference(test, share) for share in planning.DISAGREEMENT if test
+                str(share): smallest_difference(test, share) for share in planning.DISAGREEMENT if test
             },
         }
     if measure:

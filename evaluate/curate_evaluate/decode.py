@@ -6,7 +6,6 @@ import json
 import logging
 import sys
 import time
-import warnings
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedTokenizerBase
 
-TASK = "held_out"
 SECONDS_BETWEEN_LINES = 5.0
 # Initialisations that leave the base weights as they are, so that switching the adapter off gives the base model.
 KEEPS_THE_BASE = (True, False, "gaussian")
@@ -30,14 +28,11 @@ KEEPS_THE_BASE = (True, False, "gaussian")
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without the libraries' own progress bars, hints and notices of renamed arguments."""
-    from transformers.utils import logging as transformers_logging
+    from curate_train.model import quiet as quiet_transformers
 
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
+    with quiet_transformers():
         yield
 
 
@@ -48,9 +43,10 @@ def load(base: Path, adapter: Path, *, quant: str) -> tuple[PeftModel, PreTraine
     Raises:
         CurateError: the adapter changed the weights of its base, so that without it the model is not the base.
     """
-    import torch
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+    from transformers import AutoTokenizer
+
+    from curate_train import model as model_files
 
     init = json.loads((adapter / "adapter_config.json").read_bytes()).get("init_lora_weights", True)
     if init not in KEEPS_THE_BASE:
@@ -58,19 +54,8 @@ def load(base: Path, adapter: Path, *, quant: str) -> tuple[PeftModel, PreTraine
             f"{adapter}: an adapter initialised by {init} changes the base model, which then cannot be measured by "
             "switching the adapter off; convert it to a plain LoRA first"
         )
-    quantization = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_compute_dtype=torch.bfloat16,
-        bnb_4bit_use_double_quant=True,
-    )
-    model = AutoModelForCausalLM.from_pretrained(
-        base,
-        dtype=torch.bfloat16,
-        quantization_config=quantization if quant == "nf4" else None,
-        device_map={"": "cuda:0" if torch.cuda.is_available() else "cpu"},
-        local_files_only=True,
-    )
+    model = model_files.load(base, quant)
+    model.config.use_cache = True  # off while training
     tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
     return PeftModel.from_pretrained(model, adapter).eval(), tokenizer
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shlex
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from curate.errors import CurateError
+from curate.errors import CurateError, need
 from curate.io.write import atomic_write
 from curate.run import Run, Step, file_hash
+from curate_train.adapter import IDENTITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,8 +26,6 @@ LIBRARIES = (
     *("sacrebleu", "rouge_score", "bm25s", "scipy"),
 )
 SPLITS = (("split", "jsonl"), ("tokens", "arrow"))
-# The small files that decide what a model folder is; its weights are known by name and size, as training recorded them.
-IDENTITY = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
 def default_config() -> Config:
@@ -102,10 +100,7 @@ def refuse_missing_libraries() -> None:
     """Raises:
     CurateError: what scoring needs is not installed.
     """
-    if missing := [name for name in LIBRARIES if importlib.util.find_spec(name) is None]:
-        raise CurateError(
-            f'scoring needs {", ".join(missing)}; install what is missing: pip install "curate[train,eval]"'
-        )
+    need(LIBRARIES, "scoring needs", "train,eval")
 
 
 def refuse_another_base(base: Path, trained: dict[str, Any]) -> None:

@@ -241,7 +241,7 @@ def test_planned_memory_is_within_15_percent_of_what_a_process_takes(
 
 
 def test_the_smallest_difference_is_that_of_the_published_table() -> None:
-    from curate_train.plan import smallest_difference
+    from curate.assign import smallest_difference
 
     for rows, points in ((50, (12.5, 17.7, 21.7)), (200, (6.3, 8.9, 10.9)), (1_000, (2.8, 4.0, 4.9))):
         found = [100 * smallest_difference(rows, share) for share in (0.1, 0.2, 0.3)]

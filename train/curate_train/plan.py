@@ -6,7 +6,6 @@ import json
 import math
 import time
 from dataclasses import asdict
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -30,7 +29,6 @@ SCHEMA = "curate.plan/1"
 USUAL_LENGTH = 2048
 # What is left free of the device: kernels, fragments of the allocator, other programs.
 MARGIN = 0.9
-POWER, SIGNIFICANCE = 0.8, 0.05
 DISAGREEMENT = (0.1, 0.2, 0.3)
 MEASURED_STEPS = 2
 
@@ -90,15 +88,6 @@ def steps_of(rows: Sequence[Row], settings: Settings) -> int:
     batches = math.ceil(len(rows) / settings.batch_size)
     an_epoch = math.ceil(batches / settings.batches_a_step(len(rows)))
     return settings.max_steps or math.ceil(settings.epochs * an_epoch)
-
-
-def smallest_difference(rows: int, disagreement: float) -> float:
-    """The smallest difference of two arms that so many paired rows show in 4 of 5 cases (exact match, two-sided 5%).
-
-    `disagreement` is the share of rows on which just one of the arms is right. Normal approximation of McNemar's test.
-    """
-    z = NormalDist().inv_cdf(1 - SIGNIFICANCE / 2) + NormalDist().inv_cdf(POWER)
-    return min(1.0, z * math.sqrt(disagreement / rows))
 
 
 @quiet()

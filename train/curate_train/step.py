@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
 import os
@@ -10,7 +9,7 @@ import shlex
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from curate.errors import CurateError
+from curate.errors import CurateError, need
 from curate.run import Run, Step, file_hash
 from curate.run.step import name_of
 from curate_train import checkpoint
@@ -63,8 +62,7 @@ def refuse_missing_libraries() -> None:
     """Raises:
     CurateError: what training needs is not installed.
     """
-    if missing := [name for name in LIBRARIES if importlib.util.find_spec(name) is None]:
-        raise CurateError(f'training needs {", ".join(missing)}; install what is missing: pip install "curate[train]"')
+    need(LIBRARIES, "training needs", "train")
 
 
 def reads(run: Run, config: Config) -> Sequence[Path]:

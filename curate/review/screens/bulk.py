@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from curate.report.phrases import count as counted
 from curate.review.decisions import Decision
 from curate.review.filters import DECIDED
 from curate.review.screens import states
-from curate.review.screens.desk import Page, notice, plural
+from curate.review.screens.desk import Page, notice, reason_field
 from curate.review.screens.nodes import Node, button, el
 from curate.review.screens.queue import chips, heading, item
 
@@ -50,13 +51,13 @@ def page(desk: Desk) -> Page:
         )
     if left_out := count - rows:
         notes.append(
-            notice("info", f"{plural(left_out, 'row')} that cannot be read cannot be kept: they are left out of this.")
+            notice("info", f"{counted(left_out, 'row')} that cannot be read cannot be kept: they are left out of this.")
         )
     if lines > rows:
         notes.append(notice("info", f"They stand on {lines:,} lines: equal copies are decided as one."))
     is_cut = rows > 2 * SAMPLE
     confirm = button(
-        f"{verb} {plural(rows, 'row')}",
+        f"{verb} {counted(rows, 'row')}",
         {"act": "bulk", "do": action, "count": rows, "guard": True},
         key="Ctrl+Enter",
         kind="main",
@@ -66,7 +67,7 @@ def page(desk: Desk) -> Page:
         el(
             "header",
             button("Back", {"act": "queue"}, key="Escape", kind="bare"),
-            el("h1", f"{verb} {plural(rows, 'row')}?"),
+            el("h1", f"{verb} {counted(rows, 'row')}?"),
             cls="row-head",
         ),
         el(
@@ -85,18 +86,9 @@ def page(desk: Desk) -> Page:
         ),
         cls="page",
     )
-    reason = el(
-        "input",
-        cls="reason",
-        name="reason",
-        id="reason",
-        placeholder="Reason (optional)",
-        aria_label="Reason",
-        autocomplete="off",
-    )
-    bar = el("div", confirm, button("Cancel", {"act": "queue"}, kind=""), reason, cls="actions-row")
+    bar = el("div", confirm, button("Cancel", {"act": "queue"}, kind=""), reason_field(), cls="actions-row")
     shown = el("div", tree, el("div", bar, cls="actions", role="toolbar", aria_label="Confirm"))
-    return Page(shown, f"{verb} {plural(rows, 'row')}?", f"bulk {action} {chosen} {rows}")
+    return Page(shown, f"{verb} {counted(rows, 'row')}?", f"bulk {action} {chosen} {rows}")
 
 
 def bulk(desk: Desk, press: dict[str, Any]) -> None:
@@ -106,7 +98,7 @@ def bulk(desk: Desk, press: dict[str, Any]) -> None:
     rows = list(desk.store.everything(chosen, readable=action == "keep"))
     if len(rows) != press.get("count"):
         desk.say(
-            f"The filter has {plural(len(rows), 'row')} now, not those that were shown: nothing was decided.",
+            f"The filter has {counted(len(rows), 'row')} now, not those that were shown: nothing was decided.",
             "warning",
         )
         return
@@ -115,7 +107,7 @@ def bulk(desk: Desk, press: dict[str, Any]) -> None:
     decisions = [Decision(row.id, action, codes.get(row.number, ()), reason, desk.reviewer or "") for row in rows]
     desk.store.decisions.record_all(decisions)
     desk.store.follow()
-    desk.say(f"{plural(len(rows), 'row')} {WORDS[action][1]}. Undo takes all of it back.", "good")
+    desk.say(f"{counted(len(rows), 'row')} {WORDS[action][1]}. Undo takes all of it back.", "good")
     desk.go()
 
 

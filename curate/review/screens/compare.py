@@ -6,11 +6,12 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from curate.errors import CurateError
+from curate.report.phrases import count as counted
 from curate.review.decisions import Decision
 from curate.review.differences import differences
 from curate.review.filters import State
 from curate.review.reading import read_part
-from curate.review.screens.desk import badge, plural
+from curate.review.screens.desk import badge
 from curate.review.screens.nodes import Node, button, el
 from curate.review.screens.texts import block, compared, line, marked
 from curate.review.screens.turns import SIDES, as_text, marks_of
@@ -77,7 +78,7 @@ def shown(desk: Desk, row: Row, groups: Sequence[Group]) -> Node:
     more = len(group.members) - len(members)
     other = [
         button(
-            f"{one.finding.code}, {plural(len(one.members), 'row')}",
+            f"{one.finding.code}, {counted(len(one.members), 'row')}",
             {"act": "look", "as": "compare", "group": one.name},
             kind="bare",
             aria_current="true" if one is group else None,
@@ -135,7 +136,7 @@ def explained(group: Group, more: int) -> Node:
         words.append(
             el(
                 "p",
-                f"And {plural(more, 'more row')} in this group, which a decision here covers, too.",
+                f"And {counted(more, 'more row')} in this group, which a decision here covers, too.",
                 cls="quiet small",
             )
         )

@@ -106,8 +106,18 @@ def local_time(at: str) -> str:
         return safe(at)[:40]
 
 
-def plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def reason_field(value: str | None = None) -> Node:
+    """Where a person writes why, beside the buttons that decide."""
+    return el(
+        "input",
+        cls="reason",
+        name="reason",
+        id="reason",
+        placeholder="Reason (optional)",
+        aria_label="Reason",
+        autocomplete="off",
+        value=value,
+    )
 
 
 def quiet(*nodes: Node | None) -> Node:

@@ -12,7 +12,7 @@ from curate.review.editing import MOST_FIELDS, Leaf, leaves, replaced, restored
 from curate.review.index import layout_from
 from curate.review.reading import read_part
 from curate.review.revalidate import revalidate
-from curate.review.screens.desk import Page, notice, quiet
+from curate.review.screens.desk import Page, notice, quiet, reason_field
 from curate.review.screens.nodes import Node, button, el
 from curate.review.screens.texts import line
 
@@ -67,16 +67,7 @@ def page(desk: Desk, row: Row, part: Part, findings: Sequence[Finding]) -> Page:
         button(save, {"act": "save", "guard": True}, key="Ctrl+Enter", kind="main"),
         button("Cancel", {"act": "look", "as": ""}, key="Escape", data_leaves="yes"),
         other,
-        el(
-            "input",
-            cls="reason",
-            name="reason",
-            id="reason",
-            placeholder="Reason (optional)",
-            aria_label="Reason",
-            autocomplete="off",
-            value=typed.get("reason", ""),
-        ),
+        reason_field(typed.get("reason", "")),
         cls="actions-row",
     )
     place = desk.store.copies(row)[0][1]

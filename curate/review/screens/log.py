@@ -6,9 +6,10 @@ import shlex
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from curate.report.phrases import count as counted
 from curate.report.safe import safe
 from curate.review.screens import states
-from curate.review.screens.desk import Page, badge, command, local_time, notice, plural
+from curate.review.screens.desk import Page, badge, command, local_time, notice
 from curate.review.screens.nodes import Node, button, el
 from curate.review.screens.texts import line
 
@@ -73,7 +74,7 @@ def one(desk: Desk, together: list[Decision]) -> Node:
         at = desk.store.copies(row)[0][1]
         place = el("button", f"line {at:,}", cls="link", press={"act": "open", "row": row.id})
     if len(together) > 1:
-        place = el("span", f"{plural(len(together), 'row')}, the first: ", place)
+        place = el("span", f"{counted(len(together), 'row')}, the first: ", place)
     verb = _DONE[entry.action]
     codes = sorted({code for one in together for code in one.codes})
     return el(
@@ -120,7 +121,7 @@ def disagreements(desk: Desk, conflicts: Any) -> list[Node]:
             else el("span", line(conflict.sample_id, 50))
         )
         lines.append(el("li", place, " · ", said))
-    title = f"Reviewers disagree about {plural(len(conflicts), 'row')}"
+    title = f"Reviewers disagree about {counted(len(conflicts), 'row')}"
     why = "The last word holds until they say the same, or one of them takes theirs back."
     return [notice("warning", el("strong", title), why, el("ul", *lines))]
 
@@ -148,7 +149,7 @@ def export(desk: Desk, press: dict[str, Any]) -> None:
         return
     desk.store.decisions.write_export()
     desk.say(
-        f"{safe(str(desk.store.decisions.export_file))}: {plural(count, 'line')} written.",
+        f"{safe(str(desk.store.decisions.export_file))}: {counted(count, 'line')} written.",
         "good",
     )
 

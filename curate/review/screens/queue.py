@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
 from curate.finding import SEVERITIES
+from curate.report.phrases import count as counted
 from curate.review.filters import SHOWN, words_of
 from curate.review.index import LENGTHS, MOST_TURNS, ZONES, searchable
 from curate.review.reading import read_part
 from curate.review.screens import states
-from curate.review.screens.desk import PAGE, Page, badge, notice, plural
+from curate.review.screens.desk import PAGE, Page, badge, notice
 from curate.review.screens.nodes import Node, button, el, kbd
 from curate.review.screens.texts import Mark, line, marked
 from curate.sample import SYSTEM_ROLES
@@ -54,8 +55,10 @@ def page(desk: Desk) -> Page:
 
 def heading(chosen: Filter, total: int) -> str:
     if chosen.show == "all":
-        return plural(total, "row")
-    return plural(total, "flagged row") if chosen.show == "flagged" else f"{plural(total, 'row')} {SHOWN[chosen.show]}"
+        return counted(total, "row")
+    return (
+        counted(total, "flagged row") if chosen.show == "flagged" else f"{counted(total, 'row')} {SHOWN[chosen.show]}"
+    )
 
 
 def nothing(desk: Desk, chosen: Filter) -> Node:
@@ -206,8 +209,8 @@ def histogram(chosen: Filter, name: str, bars: int, counts: dict[str, int]) -> N
             disabled=not count and picked != bar,
             press={"act": "filter", "facet": name, "value": None if picked == bar else bar},
             aria_pressed="true" if picked == bar else "false",
-            aria_label=f"{bar_name(name, bar)}: {plural(count, 'row')}",
-            title=f"{bar_name(name, bar)}: {plural(count, 'row')}",
+            aria_label=f"{bar_name(name, bar)}: {counted(count, 'row')}",
+            title=f"{bar_name(name, bar)}: {counted(count, 'row')}",
         )
         for bar in range(bars)
         for count in [counts.get(str(bar), 0)]
@@ -233,7 +236,7 @@ def bar_name(name: str, bar: int) -> str:
             else f"{1 << bar - 1:,} to {(1 << bar) - 1:,} characters"
         )
     if name == "turns":
-        return f"{bar} turns and more" if bar == MOST_TURNS else plural(bar, "turn")
+        return f"{bar} turns and more" if bar == MOST_TURNS else counted(bar, "turn")
     return f"{bar * 100 / ZONES:.0f} to {(bar + 1) * 100 / ZONES:.0f}% of the rows"
 
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from curate.errors import CurateError
 from curate.finding import SEVERITIES
 from curate.io import parse_row
+from curate.report.phrases import count as counted
 from curate.report.safe import safe
 from curate.review.filters import SHOWN, Filter, State
 from curate.review.reading import DataChanged, read_part
 from curate.review.screens import compare, edit, states, turns
-from curate.review.screens.desk import Desk, Page, badge, command, local_time, notice, plural, quiet
+from curate.review.screens.desk import Desk, Page, badge, command, local_time, notice, quiet, reason_field
 from curate.review.screens.nodes import Node, button, el, kbd
 from curate.review.screens.texts import line
 from curate.template.note import ADVICE
@@ -197,7 +198,7 @@ def rendering(shown: Rendered) -> list[Node]:
         for note in shown.notes
     ]
     return [
-        quiet(plural(ids, "token"), said),
+        quiet(counted(ids, "token"), said),
         el("ul", *notes, cls="notes") if notes else "",
         turns.tokens(shown.pieces, most=MOST_TOKENS),
     ]
@@ -228,15 +229,6 @@ def actions(desk: Desk, row: Row) -> Node:
     chosen = desk.chosen
     guard = {"guard": True}
     is_last = desk.store.after(chosen, row.rank) is None
-    reason = el(
-        "input",
-        cls="reason",
-        name="reason",
-        id="reason",
-        placeholder="Reason (optional)",
-        aria_label="Reason",
-        autocomplete="off",
-    )
     bar = el(
         "div",
         button("Keep", {"act": "decide", "do": "keep", **guard}, key="K", kind="keep") if row.is_readable else None,
@@ -244,7 +236,7 @@ def actions(desk: Desk, row: Row) -> Node:
         button("Edit", {"act": "look", "as": "edit"}, key="E"),
         button("Skip", {"act": "decide", "do": "skip", **guard}, key="S"),
         button("Undo", {"act": "undo"}, key="Z"),
-        reason,
+        reason_field(),
         el(
             "div",
             button("Previous", {"act": "step", "by": -1, "repeats": True}, key="ArrowLeft", disabled=row.rank == 0),
@@ -323,7 +315,7 @@ def undo(desk: Desk, press: dict[str, Any]) -> None:
     desk.store.follow()
     rows = [row for entry in taken_back if (row := desk.store.row(entry.sample_id))]
     if len(taken_back) > 1:
-        desk.say(f"Undone: {plural(len(taken_back), 'decision')} that were made as one.")
+        desk.say(f"Undone: {counted(len(taken_back), 'decision')} that were made as one.")
     else:
         desk.say("Undone.")
     if rows and desk.view == "row":

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from curate.errors import CurateError
 from curate.run import file_hash
+from curate_train.adapter import BASE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-CONFIG, WEIGHTS, RECORD = "adapter_config.json", "adapter_model.safetensors", "train.json"
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _PAIR = re.compile(r"(?:base_model\.model\.)?(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 
 
@@ -74,9 +75,9 @@ class Adapter:
 
     @cached_property
     def identity(self) -> dict[str, str]:
-        """The hash of each file of the base model, where the training that made this adapter wrote them down."""
+        """The hash of each small file of the base model, where the training that made this adapter wrote them down."""
         try:
-            return dict(json.loads((self.folder.parent / RECORD).read_bytes())["model"]["sha256"])
+            return dict(json.loads((self.folder / BASE).read_bytes())["base"]["files"])
         except (OSError, ValueError, KeyError):
             return {}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -47,10 +46,8 @@ def held_out(trained: Trained, most: int = MOST_ROWS) -> list[Row]:
     Raises:
         CurateError: tokens that cannot be read.
     """
-    shape = json.loads((trained.base / "config.json").read_bytes())
-    vocabulary = shape.get("text_config", shape)["vocab_size"]
     for split in SPLITS:
-        if rows := read_tokens(trained.tokens, split, vocabulary=vocabulary):
+        if rows := read_tokens(trained.tokens, split, vocabulary=trained.shape["vocab_size"]):
             return rows[:most]
     raise CurateError(f"{trained.tokens}: holds no row to compare the exported model on")
 

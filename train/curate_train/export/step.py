@@ -83,7 +83,7 @@ def _merged(run: Run, config: Config, folder: Path) -> Made:
     from curate_train.export import agreement, merged
 
     trained = read_trained(run)
-    base = config["base"] or ("nf4" if trained.quant == "nf4" else "bf16")
+    base = config["base"] or trained.merged_into
     rows = agreement.held_out(trained)
     asked = agreement.prompts(rows)
     model = merged.as_trained(trained)
@@ -122,12 +122,15 @@ def _merged(run: Run, config: Config, folder: Path) -> Made:
 
 
 def _gguf(run: Run, config: Config, folder: Path) -> Made:
+    return _converted(read_trained(run), config, folder)
+
+
+def _converted(trained: Trained, config: Config, folder: Path) -> Made:
     from curate_train.export import agreement, gguf, merged
 
-    trained = read_trained(run)
     command = gguf.converter(config["converter"])
     kind = config["type"] or gguf.TYPES[0]
-    base = config["base"] or ("nf4" if trained.quant == "nf4" else "bf16")
+    base = config["base"] or trained.merged_into
     rows = agreement.held_out(trained)
     asked, text = agreement.prompts(rows), _decoder(trained)
     with tempfile.TemporaryDirectory(prefix=".merged-", dir=folder.parent) as scratch:
@@ -153,9 +156,9 @@ def _gguf(run: Run, config: Config, folder: Path) -> Made:
 def _ollama(run: Run, config: Config, folder: Path) -> Made:
     from curate_train.export import ollama
 
-    made = _gguf(run, config, folder)
     trained = read_trained(run)
-    context = _shape(trained).get("max_position_embeddings")
+    made = _converted(trained, config, folder)
+    context = trained.shape.get("max_position_embeddings")
     text = ollama.modelfile(GGUF, [trained.stop_token], context)
     (folder / ollama.MODELFILE).write_text(text, encoding="utf-8")
     return Made(
@@ -233,11 +236,6 @@ def _decoder(trained: Trained) -> Callable[[Sequence[int]], str]:
 
     tokenizer = Tokenizer.from_file(str(trained.base / "tokenizer.json"))
     return lambda ids: tokenizer.decode(list(ids), skip_special_tokens=False)
-
-
-def _shape(trained: Trained) -> dict[str, Any]:
-    shape = json.loads((trained.base / "config.json").read_bytes())
-    return dict(shape.get("text_config", shape))
 
 
 MAKERS = {"merged": _merged, "gguf": _gguf, "ollama": _ollama, "vllm": _vllm, "openai": _openai}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
-from curate.run import file_hash
 from curate.run.data import found_name
+from curate_train.adapter import refuse_another_base
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +43,17 @@ class Trained:
     template: Path | None
 
     @property
+    def merged_into(self) -> str:
+        """What the adapter is merged into where nobody says: the base that it has learned to correct."""
+        return "nf4" if self.quant == "nf4" else "bf16"
+
+    @cached_property
+    def shape(self) -> dict[str, Any]:
+        """The config of the base, of a model that sees more than text that of its text model."""
+        shape = json.loads((self.base / "config.json").read_bytes())
+        return dict(shape.get("text_config", shape))
+
+    @property
     def config(self) -> dict[str, Any]:
         """The adapter's own."""
         return dict(json.loads((self.adapter / "adapter_config.json").read_bytes()))
@@ -59,11 +71,7 @@ def read_trained(run: Run) -> Trained:
     except FileNotFoundError as error:
         raise CurateError(f"{run.folder}: nothing was trained yet; run: curate train {run.folder}") from error
     base = run.source(summary["model"]["name"])
-    changed = [name for name, was in summary["model"]["sha256"].items() if file_hash(base / name) != was]
-    if changed:
-        raise CurateError(
-            f"{base}: {', '.join(changed)} is not what the adapter was trained on; restore it or train again"
-        )
+    refuse_another_base(run / "train" / "adapter", base)
     record = run.record("tokens")
     template = record["config"].get("chat_template") if record else None
     return Trained(
