@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 from curate.errors import CurateError
 from curate.run import file_hash
 from curate_evaluate import scoring
+from curate_evaluate.answerers import Local
 from curate_evaluate.answers import Answers
 from curate_evaluate.arms import Arm, Prompts, arms_for, format_line, read_cases, read_documents
-from curate_evaluate.arms.arm import TUNED
-from curate_evaluate.arms.cases import ids_hash, refuse
+from curate_evaluate.arms.arm import ADAPTER, BASE, TUNED
+from curate_evaluate.arms.cases import refuse
 from curate_evaluate.choose import ROWS, Choice, choose
 from curate_evaluate.contamination import leaked
 from curate_evaluate.decode import Decoder, load
 from curate_evaluate.metrics import METRICS, Fit, fit
-from curate_evaluate.render import Refused, render
+from curate_evaluate.render import Refused
 from curate_evaluate.slices import slices
 from curate_evaluate.verdict import Plan, declare
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from curate.model import Model
     from curate.run import Run
     from curate.run.step import Config
+    from curate_evaluate.answerers import Answerer
     from curate_evaluate.answers import Answer
     from curate_evaluate.arms import Case
     from curate_evaluate.scoring import Scored
@@ -105,7 +107,10 @@ class Evaluation:
             batch_size=config["batch_size"],
         )
         shape = json.loads((base / "config.json").read_bytes())
-        self.room = shape.get("text_config", shape).get("max_position_embeddings") or 10**9
+        room = shape.get("text_config", shape).get("max_position_embeddings") or 10**9
+        self.answerers: dict[str, Answerer] = {
+            name: Local(model, self.decoder, tuned=name == ADAPTER, room=room) for name in (ADAPTER, BASE)
+        }
         self.not_tested: list[str] = []
 
     def run(self) -> Evaluated:
@@ -190,27 +195,21 @@ class Evaluation:
         Raises:
             Refused: the template does not write them, or the model has no room for them.
         """
+        answerer = self.answerers[arm.answered_by]
         if arm.tuned and not arm.passages:
             texts = [case.prompt for case in cases]
         else:
-            texts = render(self.model, [(self.prompts.conversation(case, arm), case.tools) for case in cases])
-        longest = max(map(len, self.model.chat.ids_of(texts)))
-        if longest + self.max_new_tokens > self.room:
-            raise Refused(
-                f"its longest prompt has {longest:,} tokens and an answer may have {self.max_new_tokens:,}, which is "
-                f"more than the model reads ({self.room:,})"
-            )
+            texts = answerer.texts([(self.prompts.conversation(case, arm), case.tools) for case in cases])
+        answerer.refuse_too_long(texts, self.max_new_tokens)
         return texts
 
     def _answers(self, arm: Arm, cases: Sequence[Case], prompts: Sequence[str], on: str = "test rows") -> list[Answer]:
-        ids = self.model.chat.ids_of(prompts)
-        answers = self.decoder.answer(
-            f"{arm.title}, {on}", prompts, [len(of) for of in ids], tuned=arm.tuned, max_new_tokens=self.max_new_tokens
-        )
+        answerer = self.answerers[arm.answered_by]
+        answers = answerer.answer(f"{arm.title}, {on}", prompts, max_new_tokens=self.max_new_tokens)
         faults = [
             f"line {case.line} ({case.sample_id}): {arm.name} got {answer.prompt_tokens} other ids"
-            for case, answer, sent in zip(cases, answers, ids, strict=True)
-            if answer.sent_sha256 != ids_hash(sent)
+            for case, answer, sent in zip(cases, answers, answerer.sent_sha256(prompts), strict=True)
+            if answer.sent_sha256 != sent
         ]
         refuse(self.of, "test", faults, len(cases))
         return answers

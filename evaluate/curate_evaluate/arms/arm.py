@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 TUNED, TUNED_RETRIEVAL = "fine-tuned", "fine-tuned + retrieval"
 ZERO, FEW, NEAREST, RETRIEVAL = "zero-shot", "few-shot", "few-shot-nearest", "retrieval"
+# Who answers: the base model as it was trained on, and the same with the adapter.
+BASE, ADAPTER = "base", "adapter"
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,8 @@ class Arm:
 
     Attributes:
         name: as in commands and files.
-        tuned: whether the adapter answers, or the base model.
+        tuned: whether what answers has learned the task, so that it gets the prompts of training.
+        answered_by: the name of its answerer.
         shots: how many training examples stand before the question.
         nearest: whether these are the ones most like the question, or the same ones for all.
         passages: how many passages of the documents stand before the question.
@@ -23,6 +26,7 @@ class Arm:
 
     name: str
     tuned: bool = False
+    answered_by: str = BASE
     shots: int = 0
     nearest: bool = False
     passages: int = 0
@@ -43,11 +47,14 @@ def arms_for(*, shots: int, nearest_shots: int, form: bool, passages: int) -> li
         form: whether the prompts of the base model say which form the answer should have.
         passages: of the documents, per question; 0 without documents.
     """
-    found = [Arm(TUNED, tuned=True), Arm(ZERO, form=form)]
+    found = [Arm(TUNED, tuned=True, answered_by=ADAPTER), Arm(ZERO, form=form)]
     if shots:
         found.append(Arm(FEW, shots=shots, form=form))
     if nearest_shots:
         found.append(Arm(NEAREST, shots=nearest_shots, nearest=True, form=form))
     if passages:
-        found += [Arm(RETRIEVAL, passages=passages, form=form), Arm(TUNED_RETRIEVAL, tuned=True, passages=passages)]
+        found += [
+            Arm(RETRIEVAL, passages=passages, form=form),
+            Arm(TUNED_RETRIEVAL, tuned=True, answered_by=ADAPTER, passages=passages),
+        ]
     return found
