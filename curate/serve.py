@@ -64,9 +64,16 @@ class Doors:
 
 
 def serve_page(
-    page: Path, variables: dict[str, str], *, browser: bool, say: Callable[[str], None], doors: Doors | None = None
+    page: Path,
+    variables: dict[str, str],
+    *,
+    browser: bool,
+    say: Callable[[str], None],
+    doors: Doors | None = None,
+    view: str = "",
 ) -> None:
-    """Serve a Streamlit page until it is interrupted; `say` gets its address. `variables` reach it as environment.
+    """Serve a Streamlit page until it is interrupted; `say` gets its address, which asks for `view` where one is given.
+    `variables` reach it as environment.
 
     Raises:
         CurateError: Streamlit is not installed, the port is taken, or anybody could come in.
@@ -81,6 +88,7 @@ def serve_page(
     port, token = free_port(doors), doors.token or secrets.token_urlsafe(16)
     named = HOST if doors.host in LOOPBACK or doors.host in {"0.0.0.0", "::"} else doors.host
     address = f"{doors.proxy.rstrip('/') if doors.proxy else f'http://{named}:{port}'}/?token={token}"
+    address += f"&{urlencode({'view': view})}" if view else ""
     say(address)
     if browser and not doors.proxy:
         threading.Thread(target=open_when_up, args=(port, address), daemon=True).start()

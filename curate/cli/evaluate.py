@@ -18,6 +18,7 @@ Examples:
   curate evaluate runs/support --docs manuals/     and against retrieval over documents
   curate evaluate runs/support --shots 3           three examples before a question, not chosen on validation rows
   curate evaluate runs/support --batch-size 32     faster where there is memory for it
+  curate evaluate runs/support --bigger http://localhost:8000/v1#Qwen/Qwen3-32B    against a big model, prompted
   curate evaluate runs/support --folds             every row, each by an adapter that never saw it
 """
 
@@ -29,6 +30,9 @@ Examples:
 @click.option("--docs", type=click.Path(path_type=Path), help="Folder of text files to retrieve passages from.")
 @click.option("--passages", type=click.IntRange(min=1), help="Passages before a question, with --docs.  [default: 3]")
 @click.option("--prompt", type=click.Path(path_type=Path), help="File with a system prompt for the base model.")
+@click.option(
+    "--bigger", multiple=True, metavar="URL#MODEL", help="Also ask this model, behind an OpenAI-compatible endpoint."
+)
 @click.option("--metric", help="The metric that the verdict rests on.  [default: chosen from the training answers]")
 @click.option(
     "--margin", type=click.FloatRange(min=0, min_open=True), help="Smallest gain that matters, in points.  [default: 2]"
@@ -45,6 +49,9 @@ def evaluate(run: Path, folds: bool, force: bool, fail_if_worse: bool, **given: 
     Metric, margin and arms are written to run.json before the first test row is answered. A run that was stopped goes
     on where it was: no prompt is answered twice. Steps of RUN that are out of date are made first.
 
+    With --bigger the held-out rows, and training rows as examples, are sent to that address. Its key is read from the
+    environment, where it stays: CURATE_API_KEY, or OPENAI_API_KEY for api.openai.com alone.
+
     With --folds every row is held out once: each fold gets an adapter of its own, trained on the other folds with the
     settings of RUN, in RUN/folds/1 and so on; the scores of all are in RUN/evaluate-folds.
     """
@@ -59,6 +66,7 @@ def evaluate(run: Path, folds: bool, force: bool, fail_if_worse: bool, **given: 
     for name in ("docs", "prompt"):
         if given[name] is not None:
             given[name] = as_seen_from(opened, [str(given[name])])[0]
+    given["bigger"] = named(given["bigger"])
     settings = {key: value for key, value in given.items() if value is not None}
     if folds:
         return _of_folds(opened, settings, force, fail_if_worse)
@@ -66,6 +74,19 @@ def evaluate(run: Path, folds: bool, force: bool, fail_if_worse: bool, **given: 
     click.echo(f"\n  curate report {run}")
     scores = json.loads((opened / "evaluate" / "scores.json").read_bytes())
     return int(fail_if_worse and scores["verdict"]["verdict"] == "worse")
+
+
+def named(bigger: tuple[str, ...]) -> list[str] | None:
+    """The models as the run folder names them; None without any.
+
+    Raises:
+        CurateError: a word that is no URL#MODEL.
+    """
+    if not bigger:
+        return None
+    from curate_evaluate.endpoint import Address
+
+    return [str(Address.parse(word)) for word in bigger]
 
 
 def _of_folds(run: Run, settings: dict[str, Any], force: bool, fail_if_worse: bool) -> int:

@@ -28,6 +28,7 @@ COMMANDS = {
     "plan": ("curate.cli.plan", "Say what a training takes: parameters, memory, time, and what it can show."),
     "train": ("curate.cli.train", "Train a LoRA adapter on the tokens of the train split."),
     "evaluate": ("curate.cli.evaluate", "Score the base model and the adapter on the held-out rows."),
+    "judge": ("curate.cli.judge", "Say blind which of two answers is better, or have a model say it."),
     "report": ("curate.cli.report", "Show both arms side by side, and what their difference allows to say."),
     "adapters": ("curate.cli.adapters", "List, inspect and combine trained adapters."),
     "export": ("curate.cli.export", "Write what was trained in the form in which it is served."),

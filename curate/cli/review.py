@@ -96,7 +96,9 @@ def serve(
     host: str,
     proxy: str | None,
     token: str | None,
+    view: str = "",
 ) -> int:
+    """Serve the app on a run, or on those of this folder, until it is interrupted; `view` is the page to begin with."""
     from curate.serve import REVIEW, Doors, serve_page
     from curate.template.source import find
 
@@ -110,5 +112,6 @@ def serve(
     variables = {key: word for key, word in given.items() if word}
     click.echo("The review is at the address below until Ctrl-C.")
     sys.stdout.flush()
-    serve_page(REVIEW, variables, browser=not no_browser, say=click.echo, doors=Doors(host, port, token, proxy))
+    ways_in = Doors(host, port, token, proxy)
+    serve_page(REVIEW, variables, browser=not no_browser, say=click.echo, doors=ways_in, view=view)
     return 0

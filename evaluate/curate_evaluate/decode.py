@@ -176,8 +176,8 @@ def as_answer(text: str, sent: tuple[list[int], list[int]], stop_ids: Sequence[i
 class Progress:
     """Says on standard error, at most every few seconds, how many rows of an arm are done."""
 
-    def __init__(self, arm: str, total: int) -> None:
-        self.arm, self.total, self.done = arm, total, 0
+    def __init__(self, arm: str, total: int, step: str = "evaluate") -> None:
+        self.arm, self.total, self.done, self.step = arm, total, 0, step
         self.started = self.said = time.perf_counter()
 
     def add(self, rows: int) -> None:
@@ -187,7 +187,7 @@ class Progress:
             self.said = now
             a_row = (now - self.started) / self.done
             print(
-                f"evaluate: {self.arm}: {self.done:,} of {self.total:,}, {a_row:.2f} s each, "
+                f"{self.step}: {self.arm}: {self.done:,} of {self.total:,}, {a_row:.2f} s each, "
                 f"{a_row * (self.total - self.done):,.0f} s left",
                 file=sys.stderr,
                 flush=True,

@@ -18,6 +18,7 @@ from curate_evaluate.arms.cases import refuse
 from curate_evaluate.choose import ROWS, Choice, choose
 from curate_evaluate.contamination import leaked
 from curate_evaluate.decode import Decoder, load
+from curate_evaluate.endpoint import bigger_arms, endpoints
 from curate_evaluate.metrics import METRICS, Fit, fit
 from curate_evaluate.render import Refused
 from curate_evaluate.slices import slices
@@ -111,6 +112,8 @@ class Evaluation:
         self.answerers: dict[str, Answerer] = {
             name: Local(model, self.decoder, tuned=name == ADAPTER, room=room) for name in (ADAPTER, BASE)
         }
+        self.bigger = endpoints(config["bigger"], self.decoder.answers, lambda text: len(model.chat.ids(text)))
+        self.answerers |= self.bigger
         self.not_tested: list[str] = []
 
     def run(self) -> Evaluated:
@@ -129,6 +132,7 @@ class Evaluation:
                 form=choice.form,
                 passages=self.config["passages"] if self.passages else 0,
             )
+            + bigger_arms(self.bigger, shots=choice.shots)
         )
         baselines = [arm for arm in arms if not arm.tuned]
         plan = Plan(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from curate.io.write import atomic_write
 from curate.run import Run, Step
+from curate_evaluate.judging.pairs import PLAN
+from curate_evaluate.judging.report import judged
+from curate_evaluate.judging.votes import VOTES
 from curate_evaluate.page import to_html
 from curate_evaluate.words import headline, notes
 
@@ -32,10 +36,11 @@ def build(run: Run) -> dict[str, Any]:
     """The report as report.json holds it."""
     scores = json.loads((run / "evaluate/scores.json").read_bytes())
     lines = [json.loads(line) for line in (run / "evaluate/examples.jsonl").read_bytes().splitlines()]
+    scores["judging"] = judged(run)
     return {
         **scores,
         "schema": SCHEMA,
-        "headline": headline(scores),
+        "headline": headline(scores, shlex.quote(str(run.folder))),
         "notes": notes(scores),
         "plans": run.manifest().get("plans", []),
         "examples": side_by_side(lines),
@@ -78,9 +83,14 @@ def breaks(steps: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ]
 
 
+def reads(run: Run, config: Config) -> list[Path]:
+    files = [run / "evaluate/scores.json", run / "evaluate/examples.jsonl"]
+    return [*files, *(file for name in (PLAN, VOTES) if (file := run / name).is_file())]
+
+
 STEP = Step(
     name="report",
-    reads=lambda run, config: [run / "evaluate/scores.json", run / "evaluate/examples.jsonl"],
+    reads=reads,
     writes=("report.json", "report.html"),
     make=make,
     command=lambda run, config: f"curate report {run.folder}",

@@ -31,7 +31,8 @@ SPLITS = (("split", "jsonl"), ("tokens", "arrow"))
 def default_config() -> Config:
     """`shots`: examples before a question (None: chosen on validation rows). `metric`: the primary one (None: chosen
     from the training answers). `margin`: the smallest difference that matters, in points. `docs`: a folder to retrieve
-    `passages` from. `prompt`: a file with a system prompt for the base model."""
+    `passages` from. `prompt`: a file with a system prompt for the base model. `bigger`: other models to ask, as
+    URL#MODEL, each behind an OpenAI-compatible endpoint."""
     return {
         "batch_size": 8,
         "seed": 0,
@@ -41,6 +42,7 @@ def default_config() -> Config:
         "docs": None,
         "passages": 3,
         "prompt": None,
+        "bigger": [],
     }
 
 
@@ -66,7 +68,8 @@ def command(run: Run, config: Config) -> str:
         word
         for name, default in default_config().items()
         if config[name] != default
-        for word in (f"--{name.replace('_', '-')}", f"{config[name]}")
+        for value in (config[name] if isinstance(config[name], list) else [config[name]])
+        for word in (f"--{name.replace('_', '-')}", f"{value}")
     ]
     return shlex.join(["curate", "evaluate", str(run.folder), *flags])
 
@@ -93,7 +96,7 @@ def make(run: Run, config: Config, out: Path) -> str:
     scores = {"schema": SCHEMA, **found.facts}
     with atomic_write(out / "evaluate/scores.json") as file:
         file.write(json.dumps(scores, indent=2, ensure_ascii=False).encode() + b"\n")
-    return said(scores)
+    return said(scores, str(run.folder))
 
 
 def refuse_missing_libraries() -> None:
@@ -142,11 +145,11 @@ def example_lines(
     ]
 
 
-def said(scores: Mapping[str, Any]) -> str:
+def said(scores: Mapping[str, Any], run: str) -> str:
     from curate_evaluate.words import headline
 
     equal = f"{scores['prompts']['equal']:,} prompts sent, each id for id as it was made"
-    return f"evaluate: {headline(scores)} {equal}"
+    return f"evaluate: {headline(scores, shlex.quote(run))} {equal}"
 
 
 STEP = Step(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from curate_evaluate.judging.words import ENOUGH, minutes, of_people, sentences
 from curate_evaluate.metrics import METRICS
 from curate_evaluate.verdict import Verdict
 
@@ -42,11 +43,12 @@ def interval(metric: str, difference: Mapping[str, Any]) -> str:
     return f"{signed(metric, difference['low'])} to {signed(metric, difference['high'])}"
 
 
-def headline(scores: Mapping[str, Any]) -> str:
+def headline(scores: Mapping[str, Any], run: str = "RUN") -> str:
     """The verdict with what it rests on, in a sentence or two.
 
     Args:
-        scores: evaluate/scores.json.
+        scores: evaluate/scores.json, or report.json, which knows what people judged.
+        run: the folder, for the command to go on with.
     """
     verdict, metric = scores["verdict"], scores["plan"]["metric"]
     subject = verdict["subject"]
@@ -54,10 +56,10 @@ def headline(scores: Mapping[str, Any]) -> str:
     margin = scores["plan"]["margin"]
     numbers = against(scores, verdict["decisive"])
     if not METRICS[metric].decides:
-        return (
-            f"Cannot tell from automatic metrics: {scores['fit']['why']}. {numbers} Read the pairs and judge them: "
-            "about 60 say enough."
-        )
+        pairs = min(ENOUGH, scores["n"])
+        asked = f"judge {pairs} pairs, {minutes(pairs)}: curate judge {run}"
+        judged = of_people(scores.get("judging", ()), verdict["decisive"])
+        return f"Cannot tell from automatic metrics: {judged or asked}. {capital(scores['fit']['why'])}. {numbers}"
     claim = {
         Verdict.WIN: f"{capital(subject)} is worth it",
         Verdict.EQUIVALENT: f"{capital(subject)} is as good as {title}, within {margin:g} points, and no better",
@@ -176,6 +178,7 @@ def notes(scores: Mapping[str, Any]) -> list[str]:
     """What a reader has to know beside the verdict: the other baselines, form and task, costs, what was not tested."""
     others = [name for name in scores["verdict"]["by_baseline"] if name != scores["verdict"]["decisive"]]
     return [
+        *(said for found in scores.get("judging", ()) for said in sentences(found)),
         *(against(scores, name) for name in others),
         *form_and_task(scores),
         *costs(scores),

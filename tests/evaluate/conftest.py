@@ -10,6 +10,7 @@ from curate.run import Run, make
 from curate_evaluate.report import STEP as REPORT
 from curate_evaluate.step import STEP
 from tests.evaluate import fabricate
+from tests.evaluate.answered import answered_run
 from tests.evaluate.test_step import CONFIG
 
 
@@ -45,3 +46,14 @@ def evaluated_once(tmp_path_factory: pytest.TempPathFactory, trained_once: Run) 
 def evaluated(tmp_path: Path, evaluated_once: Run) -> Run:
     """A run that was evaluated and reported."""
     return Run(Path(shutil.copytree(evaluated_once.folder, tmp_path / "run")))
+
+
+@pytest.fixture(scope="session")
+def answered_once(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return answered_run(tmp_path_factory.mktemp("answered"))
+
+
+@pytest.fixture
+def answered(tmp_path: Path, answered_once: Run) -> Run:
+    """A run whose arms answered as tests.evaluate.answered says: no model was asked."""
+    return Run(Path(shutil.copytree(answered_once.folder, tmp_path / "run")))

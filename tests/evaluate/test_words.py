@@ -95,9 +95,13 @@ def test_the_headline_says_the_verdict_both_values_the_interval_the_pairs_and_p(
 
 
 def test_free_text_is_never_decided_by_overlap() -> None:
-    found = headline(scores(50, 0, 10, 0, FREE))
-    assert found.startswith("Cannot tell from automatic metrics: the answers are free text.")
+    found = headline(scores(50, 0, 10, 0, FREE), run="runs/x")
+    assert found.startswith(
+        "Cannot tell from automatic metrics: judge 60 pairs, about 15 minutes: curate judge runs/x. The answers are "
+        "free text. chrF "
+    )
     assert "worth" not in found
+    assert "judge 5 pairs, about 1 minute:" in headline(scores(3, 0, 2, 0, FREE))
 
 
 def test_what_was_learned_of_the_form_is_told_apart_from_the_task() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from curate.review.store import Row, Store
     from curate.run import Run
 
-VIEWS = ("queue", "row", "bulk", "overview", "log", "guide")
+VIEWS = ("queue", "row", "bulk", "overview", "log", "judging", "guide")
 ROW_VIEWS = ("talk", "compare", "tokens", "json", "history", "edit")
 PAGE = 20
 

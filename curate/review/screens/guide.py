@@ -52,6 +52,13 @@ KEYS = {
         ("A", "show all of a long text"),
         ("W", "why the first finding matters"),
     ],
+    "On a pair of answers": [
+        ("1", "the first is better"),
+        ("2", "the second is better"),
+        ("3 or T", "a tie"),
+        ("4 or B", "both are bad"),
+        ("Z", "take it back"),
+    ],
 }
 HEADINGS = ("Why it matters:", "Example:", "How to fix it:")
 

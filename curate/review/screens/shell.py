@@ -18,7 +18,7 @@ import streamlit as st
 
 from curate.errors import CurateError
 from curate.review.index import is_fresh, prepare
-from curate.review.screens import bulk, compare, edit, guide, log, overview, queue, row, runs, states
+from curate.review.screens import bulk, compare, edit, guide, judging, log, overview, queue, row, runs, states
 from curate.review.screens.desk import Desk, Page, notice
 from curate.review.screens.nodes import Node, button, el
 from curate.review.screens.paper import GUARD, draw, pressed
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PAGES: dict[str, Callable[[Desk], Page]] = {
     "queue": queue.page,
     "row": row.page,
+    "judging": judging.page,
     "bulk": bulk.page,
     "overview": overview.page,
     "log": log.page,
@@ -58,13 +59,14 @@ ACTS: dict[str, Callable[[Desk, dict[str, Any]], None]] = {
     "home": home,
     **queue.ACTS,
     **row.ACTS,
+    **judging.ACTS,
     **compare.ACTS,
     **edit.ACTS,
     **bulk.ACTS,
     **log.ACTS,
     **overview.ACTS,
 }
-GUARDED = frozenset({"decide", "keep_one", "save", "bulk"})
+GUARDED = frozenset({"decide", "keep_one", "save", "bulk", "vote"})
 """What may only be done about something that was on the screen."""
 
 
@@ -255,7 +257,7 @@ def framed(desk: Desk, page: Page) -> Node:
                         kind="bare",
                         aria_current="page" if which == view else None,
                     )
-                    for which, name, key in NAVIGATION
+                    for which, name, key in navigation(desk)
                 ],
                 cls="nav",
                 aria_label="Pages",
@@ -277,6 +279,11 @@ def framed(desk: Desk, page: Page) -> Node:
     )
     notices = el("div", *[notice(kind, text) for kind, text in said], cls="page said") if said else None
     return el("div", top, notices, page.tree)
+
+
+def navigation(desk: Desk) -> tuple[tuple[str, str, str], ...]:
+    """The pages to go to: pairs of answers, too, once there are some."""
+    return (*NAVIGATION[:-1], ("judging", "Pairs", "P"), NAVIGATION[-1]) if judging.is_there(desk) else NAVIGATION
 
 
 def _has_key(tree: Node, key: str) -> bool:
