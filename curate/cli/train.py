@@ -117,11 +117,13 @@ def train(
     from curate.run import ensure, make, why_stale
     from curate.run.data import as_seen_from
     from curate.steps import before
+    from curate_train.running import alone
     from curate_train.step import STEP, clear, config, interrupted, refuse_missing_libraries, settings_lines
     from curate_train.sweep import parse
 
     refuse_missing_libraries()
     run = opened(target, folder)
+    click.get_current_context().with_resource(alone(run))
     if resume:
         return go_on(run, {**flags, "model": model, "recipe": recipe, "sweep": sweep or None})
     made = run.record("tokens")

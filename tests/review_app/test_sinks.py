@@ -68,7 +68,9 @@ def listed(name: str) -> set[str]:
 
 def test_tags_and_attributes_are_constants_that_the_script_knows() -> None:
     tags, plain = listed("TAGS"), listed("PLAIN")
-    known = plain | listed("FLAGS") | {"press", "key", "fill", "value", "cls"}
+    shapes = listed("SHAPES")
+    assert shapes == {"svg", "polyline"}, "nothing of a picture that leads elsewhere or holds markup"
+    known = plain | listed("FLAGS") | {"press", "key", "fill", "points", "value", "cls"}
     assert not tags & {
         "a",
         "form",
@@ -89,7 +91,7 @@ def test_tags_and_attributes_are_constants_that_the_script_knows() -> None:
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "el"):
                 continue
             tag = node.args[0]
-            assert isinstance(tag, ast.Constant) and tag.value in tags, f"{name}:{node.lineno}"
+            assert isinstance(tag, ast.Constant) and tag.value in tags | shapes, f"{name}:{node.lineno}"
             for keyword in node.keywords:
                 if keyword.arg is None:  # **more: of a button or a label
                     continue
@@ -120,5 +122,6 @@ def test_the_script_parses_no_markup_and_runs_no_text() -> None:
     ):
         assert sink not in code, sink
     assert re.findall(r"createElement\(([^)]*)\)", code) == ["tag", '"div"', '"div"']
-    assert "TAGS.has(tag)" in code
+    assert re.findall(r"createElementNS\(([^)]*)\)", code) == ["SVG, tag"]
+    assert "TAGS.has(tag)" in code and "SHAPES.has(tag)" in code and "POINTS.test(value)" in code
     assert len(re.findall(r"createTextNode", code)) == 1

@@ -155,6 +155,14 @@ def test_a_folder_without_runs_says_how_to_make_one(
     assert "There is no run here yet" in browser.text and "curate review data.jsonl" in browser.text
 
 
+def test_the_preparation_says_how_far_it_is_and_is_looked_at_again() -> None:
+    from curate.review.screens.states import preparing
+
+    first, later = preparing("starting", 0, 0), preparing("finding words", 5, 20)
+    assert str(first.tree).count("being made again: starting.") == 1 and first.poll and later.poll
+    assert "finding words, 5 of 20 rows." in str(later.tree)
+
+
 def test_an_error_of_ours_is_a_page_and_loses_nothing(open_on: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from curate.review.screens import shell
 

@@ -14,6 +14,7 @@ from curate.run import Run, Step, file_hash
 from curate.run.step import name_of
 from curate_train import checkpoint
 from curate_train.adapter import IDENTITY, identity, weight_files, write_base
+from curate_train.running import alone
 from curate_train.settings import resolve, sources
 from curate_train.sweep import candidates
 
@@ -80,6 +81,11 @@ def make(run: Run, config: Config, out: Path) -> str:
         CurateError: a missing library, rows that cannot be trained or are not those that were made, a failed fit, or
             checkpoints of another training.
     """
+    with alone(run):
+        return _make(run, config, out)
+
+
+def _make(run: Run, config: Config, out: Path) -> str:
     refuse_missing_libraries()
     # Both before torch is imported. Threads that wait actively make a step ten times slower on cores that are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

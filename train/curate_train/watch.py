@@ -99,6 +99,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             return  # the summary after the last step
         line = {
             "step": state.global_step,
+            "steps": state.max_steps,
             "epoch": round(logs["epoch"], 4),
             "loss": logs["loss"],
             "learning_rate": logs["learning_rate"],

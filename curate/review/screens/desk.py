@@ -16,17 +16,21 @@ if TYPE_CHECKING:
     from curate.review.store import Row, Store
     from curate.run import Run
 
-VIEWS = ("queue", "row", "bulk", "overview", "log", "judging", "guide")
+VIEWS = ("queue", "row", "bulk", "overview", "log", "training", "judging", "guide")
 ROW_VIEWS = ("talk", "compare", "tokens", "json", "history", "edit")
 PAGE = 20
 
 
 class Page(NamedTuple):
-    """A page: its tree, its title, and what is on the screen: a decision counts only if it names the same."""
+    """A page: its tree, its title, and what is on the screen: a decision counts only if it names the same.
+
+    `poll` is after how many milliseconds it is to be looked at again, 0 for never.
+    """
 
     tree: Node
     title: str
     on_screen: str = ""
+    poll: int = 0
 
 
 @dataclass

@@ -17,6 +17,7 @@ KEYS = {
         ("Q", "the queue"),
         ("O", "the overview"),
         ("L", "the decisions"),
+        ("T", "the training; on a row, its tokens"),
         ("?", "this page"),
         ("Z", "undo, as often as you like"),
         ("Escape", "back"),
@@ -58,6 +59,14 @@ KEYS = {
         ("3 or T", "a tie"),
         ("4 or B", "both are bad"),
         ("Z", "take it back"),
+    ],
+    "On the training": [
+        ("1 … 9", "choose that recipe"),
+        ("Ctrl+Enter", "start"),
+        ("S", "stop, once the step is saved"),
+        ("X", "stop at once"),
+        ("Enter", "resume"),
+        ("A", "start over, or train again"),
     ],
 }
 HEADINGS = ("Why it matters:", "Example:", "How to fix it:")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from curate.review.screens.desk import Desk
 
 STEPS = ("check", "clean", "split", "tokens", "train", "evaluate", "report")
+TRAINING = ("clean", "split", "tokens", "train")
+"""The next steps that a training makes all at once."""
 
 
 def page(desk: Desk) -> Page:
@@ -134,6 +136,9 @@ def steps(desk: Desk) -> Node:
         ),
         el("p", "Next, in a terminal:", cls="quiet small") if after else None,
         command(f"curate {after} {shlex.quote(str(desk.run.folder))}") if after else None,
+        el("div", button("Train it here", {"act": "go", "view": "training"}), cls="buttons")
+        if after in TRAINING
+        else None,
         cls="section",
     )
 

@@ -15,6 +15,10 @@ const PLAIN = new Set([
   "tabindex", "title", "type"
 ]);
 const FLAGS = new Set(["open", "disabled"]);
+// Drawn by numbers alone, on a field of 100 by 100.
+const SHAPES = new Set(["svg", "polyline"]);
+const SVG = "http://www.w3.org/2000/svg";
+const POINTS = /^[-\d., ]*$/;
 const INPUT_PAUSE = 250; // ms without a key before a search is sent
 const FLASH = 4000;
 
@@ -25,6 +29,8 @@ let data = {};
 let drawn = ""; // the tree on the screen, as JSON
 let number = 0; // of the last press
 let waiting = null; // the press that was sent and not answered yet
+let looks = false; // that press only asks how far something is: others need not wait for it
+let lookLater = null;
 let queued = null; // what was typed meanwhile
 let shownAt = null; // when the row on the screen was painted
 let refused = 0;
@@ -34,8 +40,11 @@ const scrolls = new Map(); // how far each place was scrolled
 function make(node) {
   if (typeof node === "string") return document.createTextNode(node);
   const [tag, attributes, ...children] = node;
-  if (!TAGS.has(tag)) throw new Error(`no such tag on paper: ${tag}`);
-  const element = document.createElement(tag);
+  const isShape = SHAPES.has(tag);
+  if (!isShape && !TAGS.has(tag)) throw new Error(`no such tag on paper: ${tag}`);
+  const element = isShape ? document.createElementNS(SVG, tag) : document.createElement(tag);
+  if (tag === "svg") element.setAttribute("viewBox", "0 0 100 100");
+  if (tag === "svg") element.setAttribute("preserveAspectRatio", "none");
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === false) continue;
     if (name === "press") element.press = value;
@@ -43,6 +52,7 @@ function make(node) {
       element.dataset.key = value;
       element.setAttribute("aria-keyshortcuts", value.replaceAll("Ctrl", "Control"));
     } else if (name === "fill") element.style.setProperty("--fill", String(Number(value)));
+    else if (name === "points" && POINTS.test(value)) element.setAttribute(name, value);
     else if (name === "value") element.value = element.defaultValue = value;
     else if (FLAGS.has(name)) element[name] = true;
     else if (PLAIN.has(name) || name.startsWith("data-") || name.startsWith("aria-")) element.setAttribute(name, String(value));
@@ -136,7 +146,8 @@ function refuse(why) {
 function press(element, value) {
   const { guard, ...said } = element.press;
   const shown = shownAt === null ? 0 : Math.floor(performance.now() - shownAt);
-  if (waiting !== null) {
+  const isLook = said.act === "look again";
+  if (waiting !== null && (isLook || !looks)) {
     if (element.tagName === "INPUT") queued = element.id;
     else if (guard) refuse("the page was still at work on the last one.");
     return;
@@ -144,7 +155,8 @@ function press(element, value) {
   if (guard && shown < data.guard) return refuse(`this row had been on the screen for ${shown} ms.`);
   number += 1;
   waiting = number;
-  stage.setAttribute("aria-busy", "true");
+  looks = isLook;
+  if (!isLook) stage.setAttribute("aria-busy", "true");
   const values = {};
   for (const field of stage.querySelectorAll("input[name], textarea[name]")) values[field.name] = field.value;
   send({ ...said, n: number, onScreen: data.row, shown, values, ...(value === undefined ? {} : { value }) });
@@ -163,7 +175,8 @@ function answered() {
     if (later) press(later, later.value);
   }
   if (waiting === null) stage.removeAttribute("aria-busy");
-  if (data.poll) setTimeout(() => press({ press: { act: "look again" } }), data.poll);
+  clearTimeout(lookLater);
+  if (data.poll) lookLater = setTimeout(() => press({ press: { act: "look again" } }), data.poll);
 }
 
 function isTyping(element) {

@@ -18,7 +18,20 @@ import streamlit as st
 
 from curate.errors import CurateError
 from curate.review.index import is_fresh, prepare
-from curate.review.screens import bulk, compare, edit, guide, judging, log, overview, queue, row, runs, states
+from curate.review.screens import (
+    bulk,
+    compare,
+    edit,
+    guide,
+    judging,
+    log,
+    overview,
+    queue,
+    row,
+    runs,
+    states,
+    training,
+)
 from curate.review.screens.desk import Desk, Page, notice
 from curate.review.screens.nodes import Node, button, el
 from curate.review.screens.paper import GUARD, draw, pressed
@@ -37,12 +50,19 @@ PAGES: dict[str, Callable[[Desk], Page]] = {
     "bulk": bulk.page,
     "overview": overview.page,
     "log": log.page,
+    "training": training.page,
     "guide": guide.page,
 }
-NAVIGATION = (("queue", "Queue", "Q"), ("overview", "Overview", "O"), ("log", "Log", "L"), ("guide", "Guide", "?"))
+NAVIGATION = (
+    ("queue", "Queue", "Q"),
+    ("overview", "Overview", "O"),
+    ("log", "Log", "L"),
+    ("training", "Training", "T"),
+    ("guide", "Guide", "?"),
+)
+TAKEN = {"row": "T", "judging": "T"}
+"""Keys that stand for something else on a page, whether it has that at the moment or not."""
 BRAND = el("span", "curate", cls="brand")
-POLL = 400
-"""Milliseconds between two looks at how far the preparation is."""
 
 
 def go(desk: Desk, press: dict[str, Any]) -> None:
@@ -65,6 +85,7 @@ ACTS: dict[str, Callable[[Desk, dict[str, Any]], None]] = {
     **bulk.ACTS,
     **log.ACTS,
     **overview.ACTS,
+    **training.ACTS,
 }
 GUARDED = frozenset({"decide", "keep_one", "save", "bulk", "vote"})
 """What may only be done about something that was on the screen."""
@@ -92,13 +113,12 @@ def show() -> None:
     if "session" not in memory:
         memory["session"] = uuid.uuid4().hex
         look_again()
-    poll = 0
     place = ""
     is_list = False
     try:
         desk = open_desk()
         if isinstance(desk, Page):
-            page, poll = desk, POLL if desk.title == states.PREPARING else 0
+            page = desk
             tree = el("div", el("header", el("div", BRAND, cls="top-row"), cls="top"), page.tree)
         else:
             page = PAGES[desk.view](desk)
@@ -124,7 +144,7 @@ def show() -> None:
         answered=memory.get("answered", 0),
         refused=memory.get("refused", 0),
         keepScroll=is_list,
-        poll=poll,
+        poll=page.poll,
     )
 
 
@@ -153,7 +173,7 @@ def press() -> None:
     try:
         ACTS[act](desk, said)
     except CurateError as error:
-        desk.say(f"That was not done: {error}", "error")
+        desk.say(f"That was not done: {line(str(error), 1000)}", "error")
     set_address(desk)
 
 
@@ -253,7 +273,7 @@ def framed(desk: Desk, page: Page) -> Node:
                     button(
                         name,
                         {"act": "home"} if which == "queue" else {"act": "go", "view": which},
-                        key=key,
+                        key=None if TAKEN.get(desk.view) == key else key,
                         kind="bare",
                         aria_current="page" if which == view else None,
                     )

@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 PREPARING = "Preparing the review"
 
 
-def state(title: str, why: Node, *then: Node | None, on_screen: str = "") -> Page:
+POLL = 400
+"""Milliseconds between two looks at how far the preparation is."""
+
+
+def state(title: str, why: Node, *then: Node | None, on_screen: str = "", poll: int = 0) -> Page:
     tree = el("div", el("section", el("h1", title), el("p", why), *then, cls="state"), cls="page")
-    return Page(tree, title, on_screen)
+    return Page(tree, title, on_screen, poll)
 
 
 def body(title: str, why: str, *then: Node | None) -> Node:
@@ -55,11 +59,12 @@ def not_checked(folder: Path) -> Page:
 
 def preparing(doing: str, done: int, total: int) -> Page:
     share = done / total if total else 0.0
-    amount = f"{done:,} of {total:,} rows" if total else "starting"
+    said = f"{doing}, {done:,} of {total:,} rows" if total else doing
     return state(
         PREPARING,
-        f"The check or the data is newer than the index, which is being made again: {doing}, {amount}.",
-        el("div", meter(share, amount), cls="narrow"),
+        f"The check or the data is newer than the index, which is being made again: {said}.",
+        el("div", meter(share, said), cls="narrow"),
+        poll=POLL,
     )
 
 
