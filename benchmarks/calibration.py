@@ -4,8 +4,9 @@
 
 A study draws, for each example, whether the arms differ and which one wins. Clustered studies draw the shares anew for
 each cluster of 1 to 8 examples (Dirichlet, intra-cluster correlation 0.3). Scores between 0 and 1 draw how much is won
-or lost from Beta(0.8, 1.6), many small and few large. --peers gives the same studies to methods that are often used
-instead, of which fewer studies are drawn, as they are slow.
+or lost from Beta(0.8, 1.6), many small and few large. Studies of several training seeds draw how hard each example is,
+what each training answers to it, and by how much all of a training's answers are better or worse. --peers gives the
+same studies to methods that are often used instead, of which fewer studies are drawn, as they are slow.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import stats
 
-from curate_evaluate.stats import compare
+from curate_evaluate.stats import compare, compare_seeds
 from curate_evaluate.verdict import MARGIN, Plan, Verdict, decide, of_one
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ GAINS = (0.0, DELTA, -DELTA, 0.08)
 CORRELATION = 0.3
 PART = stats.beta(0.8, 1.6)
 BASELINES = 4
+SEEDS = (3, 5)
+# The standard deviation of trainings that differ in nothing but the seed, in points.
+SEED_POINTS = (0, 2, 5)
+SEED_SIZES = (60, 100, 200, 500)
+# Of the errors of an answer, where examples differ by 1 in their ease: two trainings then differ in 20% of the answers.
+NOISE = 0.5
 
 
 class Cell(NamedTuple):
@@ -110,6 +117,93 @@ def study(cell: Cell, studies: int, random: Generator) -> Found:
         covered += difference.low <= cell.truth <= difference.high
         width += difference.high - difference.low
     return Found(wins / studies, equivalent / studies, covered / studies, width / studies)
+
+
+class Trained(NamedTuple):
+    """One kind of study over several training seeds, with 0/1 scores and every example on its own."""
+
+    seeds: int
+    points: float
+    n: int
+    gain: float
+
+    def draw(self, random: Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The scores of the base model [n] and of each training [seeds, n].
+
+        An answer is right where the example's ease, an error of its own and what the training is worth come to more
+        than 0. All three are normal, so that the share of right answers over all trainings is known.
+        """
+        one = math.hypot(1, NOISE)
+        spread = self.points / 100 / stats.norm.pdf(0) * one
+        worth = stats.norm.ppf(0.5 + self.gain) * math.hypot(one, spread) + random.normal(0, spread, self.seeds)
+        ease = random.normal(0, 1, self.n)
+        before = ease + random.normal(0, NOISE, self.n) > 0
+        after = ease + random.normal(0, NOISE, (self.seeds, self.n)) + worth[:, None] > 0
+        return before.astype(np.float64), after.astype(np.float64)
+
+
+def by_rows_alone(before: NDArray[np.float64], after: NDArray[np.float64]) -> Interval:
+    """The mean over seeds as if these seeds were all there are."""
+    found = compare(before.tolist(), after.mean(axis=0).tolist())
+    return found.low, found.high
+
+
+def by_satterthwaite(before: NDArray[np.float64], after: NDArray[np.float64]) -> Interval:
+    """The variances of both added, with degrees of freedom that are estimated."""
+    seeds, n = after.shape
+    differences = after - before
+    parts = differences.mean(axis=0).var(ddof=1) / n, differences.mean(axis=1).var(ddof=1) / seeds
+    total = sum(parts)
+    freedom = total**2 / (parts[0] ** 2 / (n - 1) + parts[1] ** 2 / (seeds - 1))
+    half = stats.t.ppf(0.975, freedom) * math.sqrt(total)
+    return differences.mean() - half, differences.mean() + half
+
+
+def by_one_seed(before: NDArray[np.float64], after: NDArray[np.float64]) -> Interval:
+    """What one training is taken to say of all."""
+    found = compare(before.tolist(), after[0].tolist())
+    return found.low, found.high
+
+
+SEED_PEERS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], Interval]] = {
+    "rows alone": by_rows_alone,
+    "Satterthwaite": by_satterthwaite,
+    "one seed": by_one_seed,
+}
+
+
+def over_seeds(studies: int, random: Generator) -> list[str]:
+    """Coverage, false wins and power of verdicts on fine-tuning, with the coverage that others have there."""
+    lines = [
+        "| seeds | seeds differ by, points | n | WIN, no gain | coverage, no gain | coverage, 8 points | "
+        f"8 points called | width, points | {' | '.join(f'coverage of {name}, no gain' for name in SEED_PEERS)} |",
+        f"|{'---|' * (8 + len(SEED_PEERS))}",
+    ]
+    for seeds, points, n in product(SEEDS, SEED_POINTS, SEED_SIZES):
+        cells = []
+        others = dict.fromkeys(SEED_PEERS, 0)
+        for gain in (0.0, 0.08):
+            wins = covered = 0
+            width = 0.0
+            for _ in range(studies):
+                before, after = Trained(seeds, points, n, gain).draw(random)
+                found = compare_seeds(before.tolist(), after.tolist())
+                wins += of_one(found, DELTA) == Verdict.WIN
+                covered += found.low <= gain <= found.high
+                width += found.high - found.low
+                if not gain:
+                    for name, method in SEED_PEERS.items():
+                        low, high = method(before, after)
+                        others[name] += low <= 0 <= high
+            cells.append((wins / studies, covered / studies, width / studies))
+        (false, covered_none, width_none), (called, covered_eight, _) = cells
+        peers = " | ".join(f"{count / studies:.1%}" for count in others.values())
+        lines.append(
+            f"| {seeds} | {points} | {n} | {false:.1%} | {covered_none:.1%} | {covered_eight:.1%} | {called:.1%} | "
+            f"{100 * width_none:.1f} | {peers} |"
+        )
+        print(lines[-1], flush=True)
+    return lines
 
 
 def by_t(differences: NDArray[np.float64], codes: NDArray[np.int64], random: Generator) -> Interval:
@@ -281,6 +375,7 @@ def main() -> None:
     large = [Cell(True, clustered, 3000, 0.05, DELTA) for clustered in (False, True)]
     beyond = [f"{study(cell, options.studies, random).equivalent:.2%}" for cell in large]
     together = several(options.studies, random)
+    trained = over_seeds(options.studies, random)
     lines = [
         *summary(found, options.studies),
         "",
@@ -289,6 +384,8 @@ def main() -> None:
         f"{together[Verdict.WIN]:.2%}, WORSE {together[Verdict.WORSE]:.2%}.",
         "",
         *tables(found),
+        "",
+        *trained,
     ]
     if options.peers:
         lines += ["", *peers(max(200, options.studies // 4), random)]

@@ -20,7 +20,11 @@ Examples:
   curate evaluate runs/support --batch-size 32     faster where there is memory for it
   curate evaluate runs/support --bigger http://localhost:8000/v1#Qwen/Qwen3-32B    against a big model, prompted
   curate evaluate runs/support --folds             every row, each by an adapter that never saw it
+  curate evaluate runs/support --seeds 3           of fine-tuning and not of one adapter: trains two more
+  curate evaluate runs/support --gpu-hour 2 --price-in 0.5 --price-out 1.5    when the training has paid
 """
+
+PRICE = click.FloatRange(min=0)
 
 
 @click.command(epilog=EPILOG)
@@ -39,9 +43,14 @@ Examples:
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Of the fixed examples and the random flips.  [default: 0]")
 @click.option("--folds", is_flag=True, help="Train and score each fold of `curate split --folds`, and pool the scores.")
+@click.option("--seeds", type=click.IntRange(min=2), metavar="K", help="Train with K seeds, and pool the scores.")
+@click.option("--bertscore", type=click.Path(path_type=Path), metavar="DIR", help="An encoder, for BERTScore too.")
+@click.option("--gpu-hour", type=PRICE, help="What an hour of the machine costs that serves the fine-tuned model.")
+@click.option("--price-in", type=PRICE, help="What a million prompt tokens of a prompted model cost, with --gpu-hour.")
+@click.option("--price-out", type=PRICE, help="What a million tokens cost that it writes.")
 @click.option("--fail-if-worse", is_flag=True, help="Exit with 1 where a baseline is better.")
 @click.option("--force", is_flag=True, help="Make it again, over files that were edited too.")
-def evaluate(run: Path, folds: bool, force: bool, fail_if_worse: bool, **given: Any) -> int:
+def evaluate(run: Path, folds: bool, seeds: int | None, force: bool, fail_if_worse: bool, **given: Any) -> int:
     """Have the adapter of RUN answer the held-out rows, and the base model with several prompts, and compare them.
 
     The base model is asked plainly, with a few training examples, with those nearest to the question, and with passages
@@ -54,20 +63,30 @@ def evaluate(run: Path, folds: bool, force: bool, fail_if_worse: bool, **given: 
 
     With --folds every row is held out once: each fold gets an adapter of its own, trained on the other folds with the
     settings of RUN, in RUN/folds/1 and so on; the scores of all are in RUN/evaluate-folds.
+
+    With --seeds the settings of RUN are trained with further seeds, in RUN/seeds/1 and so on, and answer the same rows;
+    from 3 seeds on the verdict in RUN/evaluate-seeds speaks of fine-tuning on these data and not of one adapter.
     """
     # Both before torch is imported. Threads that wait actively are slow on shared cores; the step says how far it is.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TQDM_DISABLE", "1")
     from curate.cli.chain import make_with_earlier
+    from curate.errors import CurateError
     from curate.run import Run
     from curate.run.data import as_seen_from
+    from curate_evaluate.prices import prices_of
 
     opened = Run.open(run)
-    for name in ("docs", "prompt"):
+    for name in ("docs", "prompt", "bertscore"):
         if given[name] is not None:
             given[name] = as_seen_from(opened, [str(given[name])])[0]
     given["bigger"] = named(given["bigger"])
     settings = {key: value for key, value in given.items() if value is not None}
+    prices_of(settings)
+    if folds and seeds:
+        raise CurateError("--folds and --seeds: one at a time")
+    if seeds:
+        return _over_seeds(opened, seeds, settings, force, fail_if_worse)
     if folds:
         return _of_folds(opened, settings, force, fail_if_worse)
     make_with_earlier(opened, "evaluate", settings, force)
@@ -99,5 +118,19 @@ def _of_folds(run: Run, settings: dict[str, Any], force: bool, fail_if_worse: bo
     if force:
         raise CurateError(f"--force is for one run; name the fold: curate evaluate {run / 'folds/1'} --force")
     found = evaluate_folds(run, settings, say)
-    click.echo(f"{safe(said(found))}\n\n  {run / FOLDER}")
+    click.echo("\n".join([*map(safe, said(found).split("\n")), "", f"  {run / FOLDER}"]))
+    return int(fail_if_worse and found["verdict"]["verdict"] == "worse")
+
+
+def _over_seeds(run: Run, count: int, settings: dict[str, Any], force: bool, fail_if_worse: bool) -> int:
+    from curate.cli.chain import say
+    from curate.errors import CurateError
+    from curate.report.safe import safe
+    from curate_evaluate.pool_seeds import said
+    from curate_evaluate.seeds import FOLDER, evaluate_seeds, plans_of
+
+    if force:
+        raise CurateError(f"--force is for one run; name the seed: curate evaluate {run / 'seeds/1'} --force")
+    found = evaluate_seeds(run, count, settings, say)
+    click.echo("\n".join([*map(safe, said(found, plans_of(run)).split("\n")), "", f"  {run / FOLDER}"]))
     return int(fail_if_worse and found["verdict"]["verdict"] == "worse")

@@ -87,6 +87,27 @@ def embed(folder: Path, texts: Sequence[str], progress: Progress = lambda *_: No
     return Embeddings(vectors[numbers], is_partial[numbers])
 
 
+class Encoder:
+    """A local model that reads texts, laid out as for `embed`, token by token."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises:
+        CurateError: the folder holds no such model, or what runs it is not installed.
+        """
+        self._tokenizer, length = _tokenizer(folder)
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(length)
+        self._forward = _forward(folder)
+
+    def states(self, text: str) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """The last hidden states of a text, float32 [tokens, width], and which tokens are the marks around it, bool
+        [tokens]. What is beyond the model's window is left out."""
+        encoding = self._tokenizer.encode(text)
+        ids = np.array([encoding.ids], dtype=np.int64)
+        hidden = self._forward(ids, np.ones_like(ids))[0]
+        return hidden, np.array(encoding.special_tokens_mask, dtype=bool)
+
+
 def near_pairs(
     vectors: NDArray[np.float32], threshold: float
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
@@ -183,7 +204,7 @@ def _tokenizer(folder: Path) -> tuple[Tokenizer, int]:
 
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "no such folder"
-        raise CurateError(f"{folder}: {what}; --semantic takes a local folder that holds a sentence-embedding model")
+        raise CurateError(f"{folder}: {what}; a local folder that holds a sentence-embedding model is needed")
     file = folder / "tokenizer.json"
     if not file.is_file():
         raise CurateError(f"{folder}: has no tokenizer.json; save one there with AutoTokenizer's save_pretrained")

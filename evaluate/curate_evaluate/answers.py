@@ -77,6 +77,10 @@ class Answers:
         self._torn = False
         self._known |= new
 
+    def add_all(self, others: Answers) -> None:
+        """Append those of another file, which holds answers of the same prompts."""
+        self.add(others._known)
+
 
 def key_of(identity: Mapping[str, Any], decoding: Mapping[str, Any], prompt: str) -> str:
     """The key of an answer.

@@ -19,7 +19,8 @@ from curate_evaluate.choose import ROWS, Choice, choose
 from curate_evaluate.contamination import leaked
 from curate_evaluate.decode import Decoder, load
 from curate_evaluate.endpoint import bigger_arms, endpoints
-from curate_evaluate.metrics import METRICS, Fit, fit
+from curate_evaluate.metrics import METRICS, Fit, fit, score
+from curate_evaluate.prices import costs_of, prices_of
 from curate_evaluate.render import Refused
 from curate_evaluate.slices import slices
 from curate_evaluate.verdict import Plan, declare
@@ -70,6 +71,7 @@ class Evaluation:
             CurateError: no held-out or training rows, an unknown metric, no documents.
         """
         self.of, self.config, self.model = run, config, model
+        self.prices, self.training = prices_of(config), training
         tokens = json.loads((run / "tokens" / "tokens.json").read_bytes())
         read = partial(read_cases, run, stop_token=tokens["stop_token"], encode=model.chat.ids)
         self.test, self.val, self.train = read("test"), read("val"), read_cases(run, "train")
@@ -153,11 +155,17 @@ class Evaluation:
     def _fit(self) -> Fit:
         chosen = fit([case.reference for case in self.train] or [case.reference for case in self.test])
         metric = self.config["metric"] or chosen.primary
+        encoder = self.config.get("bertscore")
         if metric not in METRICS:
             raise CurateError(f"--metric {metric}: no such metric; there are {', '.join(METRICS)}")
         why = chosen.why if metric == chosen.primary else f"{metric} was asked for; {chosen.why}"
-        names = dict.fromkeys((metric, *chosen.metrics, *ALWAYS))
-        return Fit(chosen.kind, metric, tuple(names), chosen.labels, why)
+        if metric == "bertscore" and not encoder:
+            raise CurateError("--metric bertscore: needs an encoder; give its folder: --bertscore DIR")
+        names = dict.fromkeys((metric, *chosen.metrics, *ALWAYS, *(["bertscore"] if encoder else [])))
+        folder = str(self.of.source(encoder)) if encoder else None
+        if folder:  # one that holds no encoder is refused before anything is answered
+            score("", "", ["bertscore"], encoder=folder)
+        return Fit(chosen.kind, metric, tuple(names), chosen.labels, why, folder)
 
     def _on_validation(self, arm: Arm) -> float | None:
         """The mean primary score of an arm on some validation rows; None where it cannot be asked."""
@@ -230,13 +238,21 @@ class Evaluation:
         decisive = next(other for other in against if other.arm.name == verdict["decisive"])
         references = [case.reference for case in self.test]
         compared = sum(map(len, prompts.values()))
+        arms = {of.arm.name: scoring.arm_facts(of, references, self.fit) for of in scored}
+        batch_size = self.config["batch_size"]
         return {
             "n": len(self.test),
             "clusters": len(set(clusters)),
-            "fit": {**asdict(self.fit), "title": METRICS[plan.metric].title, "decides": METRICS[plan.metric].decides},
+            "fit": {
+                **asdict(self.fit),
+                "encoder": self.config.get("bertscore"),
+                "title": METRICS[plan.metric].title,
+                "decides": METRICS[plan.metric].decides,
+            },
             "plan": asdict(plan),
             "verdict": verdict,
-            "arms": {of.arm.name: scoring.arm_facts(of, references, self.fit) for of in scored},
+            "arms": arms,
+            "prices": self.prices and costs_of(self.prices, arms, self.training, batch_size),
             "differences": {
                 metric: {name: asdict(difference) for name, difference in by_name.items()}
                 for metric, by_name in found.items()

@@ -11,14 +11,16 @@ from curate_evaluate import scoring
 from curate_evaluate.arms import Arm
 from curate_evaluate.arms.arm import TUNED
 from curate_evaluate.metrics import METRICS
+from curate_evaluate.prices import pooled_costs
 from curate_evaluate.scoring import Scored
 from curate_evaluate.verdict import Plan
-from curate_evaluate.words import headline
+from curate_evaluate.words import headline, prices_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from curate.run.step import Config
+    from curate_evaluate.stats import Difference
 
 SCHEMA = "curate.evaluate-folds/1"
 NAMED = 5
@@ -48,11 +50,11 @@ def pool(
         CurateError: a row that was not scored exactly once, or an arm that did not answer every row.
     """
     missing = _refuse_others(rows, parts)
-    arms = {name: _arm(facts) for name, facts in parts[0].scores["arms"].items()}
+    arms = {name: arm_of(facts) for name, facts in parts[0].scores["arms"].items()}
     shared = [
         name
         for name, arm in arms.items()
-        if all(name in part.scores["arms"] and _same(arm, _arm(part.scores["arms"][name])) for part in parts)
+        if all(name in part.scores["arms"] and _same(arm, arm_of(part.scores["arms"][name])) for part in parts)
     ]
     every = dict.fromkeys(name for part in parts for name in part.scores["arms"])
     metrics = [name for name in parts[0].scores["differences"] if all(name in p.scores["differences"] for p in parts)]
@@ -78,7 +80,7 @@ def pool(
     )
     clusters = [line["sample_id"] for line in tuned]
     differences = scoring.differences(scored[TUNED], baselines, clusters, seed=config["seed"])
-    found = {
+    found: dict[str, Any] = {
         "schema": SCHEMA,
         "n": n,
         "clusters": len(set(clusters)),
@@ -89,15 +91,14 @@ def pool(
         "verdict": scoring.verdict_facts(differences[plan.metric], plan)
         | {"subject": f"fine-tuning ({len(parts)} folds)"},
         "arms": {name: _pooled(of, parts, n) for name, of in scored.items()},
-        "differences": {
-            metric: {name: asdict(difference) for name, difference in by_name.items()}
-            for metric, by_name in differences.items()
-        },
+        "differences": as_dicts(differences),
         "detectable": scoring.can_be_found(n),
         "left_out": [name for name in every if name not in shared],
         "not_scored": sorted(missing),
         "contaminated": sum(part.scores["contamination"]["rows"] for part in parts),
     }
+    if prices := pooled_costs([part.scores.get("prices") for part in parts], found["arms"]):
+        found["prices"] = prices
     return found, lines
 
 
@@ -134,8 +135,14 @@ def _again(fold: int) -> str:
     return f"remove RUN/folds/{fold} and run this again: what the other folds answered is kept"
 
 
-def _arm(facts: Mapping[str, Any]) -> Arm:
+def arm_of(facts: Mapping[str, Any]) -> Arm:
+    """The arm of which scores.json says this."""
     return Arm(**{field.name: facts[field.name] for field in fields(Arm)})
+
+
+def as_dicts(differences: Mapping[str, Mapping[str, Difference]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Comparisons by metric and baseline, as scores.json holds them."""
+    return {metric: {name: asdict(one) for name, one in by_name.items()} for metric, by_name in differences.items()}
 
 
 def _same(one: Arm, other: Arm) -> bool:
@@ -174,4 +181,4 @@ def said(found: Mapping[str, Any]) -> str:
         notes.append(f"{rows} not scored: see tokens/rejected.jsonl of its fold")
     if found["contaminated"]:
         notes.append(f"{found['contaminated']:,} of them resemble rows that their adapter was trained on (LEAK rules)")
-    return "\n".join([f"evaluate: {headline(found)}", *notes])
+    return "\n".join([f"evaluate: {headline(found)}", *notes, *prices_in_words(found)])

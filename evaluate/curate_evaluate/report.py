@@ -42,7 +42,7 @@ def build(run: Run) -> dict[str, Any]:
         "schema": SCHEMA,
         "headline": headline(scores, shlex.quote(str(run.folder))),
         "notes": notes(scores),
-        "plans": run.manifest().get("plans", []),
+        "plans": [plan for plan in run.manifest().get("plans", []) if plan["seeds"] == scores["plan"]["seeds"]],
         "examples": side_by_side(lines),
         "provenance": provenance(run),
     }

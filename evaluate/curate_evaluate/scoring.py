@@ -38,7 +38,7 @@ class Scored:
 def score_arm(arm: Arm, answers: Sequence[Answer], references: Sequence[str], fit: Fit) -> Scored:
     """Every metric of `fit` for each answer of an arm."""
     rows = [
-        score(answer.text, reference, fit.metrics, labels=fit.labels)
+        score(answer.text, reference, fit.metrics, labels=fit.labels, encoder=fit.encoder)
         for answer, reference in zip(answers, references, strict=True)
     ]
     return Scored(arm, answers, {name: [row[name] for row in rows] for name in fit.metrics})

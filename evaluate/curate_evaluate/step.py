@@ -32,7 +32,8 @@ def default_config() -> Config:
     """`shots`: examples before a question (None: chosen on validation rows). `metric`: the primary one (None: chosen
     from the training answers). `margin`: the smallest difference that matters, in points. `docs`: a folder to retrieve
     `passages` from. `prompt`: a file with a system prompt for the base model. `bigger`: other models to ask, as
-    URL#MODEL, each behind an OpenAI-compatible endpoint."""
+    URL#MODEL, each behind an OpenAI-compatible endpoint. `bertscore`: the folder of an
+    encoder for that metric. `gpu_hour`, `price_in`, `price_out`: see `curate_evaluate.prices`."""
     return {
         "batch_size": 8,
         "seed": 0,
@@ -43,6 +44,10 @@ def default_config() -> Config:
         "passages": 3,
         "prompt": None,
         "bigger": [],
+        "bertscore": None,
+        "gpu_hour": None,
+        "price_in": None,
+        "price_out": None,
     }
 
 
@@ -60,6 +65,8 @@ def reads(run: Run, config: Config) -> Sequence[Path]:
     ]
     model = run.source(run.config("train")["model"])
     given = [run.source(config[key]) for key in ("docs", "prompt") if config.get(key)]
+    if config.get("bertscore"):
+        given += [run.source(config["bertscore"]) / name for name in ("config.json", "tokenizer.json")]
     return [*files, *(model / name for name in IDENTITY if (model / name).is_file()), *given]
 
 
@@ -67,8 +74,8 @@ def command(run: Run, config: Config) -> str:
     flags = [
         word
         for name, default in default_config().items()
-        if config[name] != default
-        for value in (config[name] if isinstance(config[name], list) else [config[name]])
+        if (given := config.get(name, default)) != default
+        for value in (given if isinstance(given, list) else [given])
         for word in (f"--{name.replace('_', '-')}", f"{value}")
     ]
     return shlex.join(["curate", "evaluate", str(run.folder), *flags])

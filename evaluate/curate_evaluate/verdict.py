@@ -60,7 +60,9 @@ class Plan:
 
     @property
     def subject(self) -> str:
-        return f"fine-tuning ({self.seeds} seeds)" if self.seeds >= SEEDS else "this adapter"
+        if self.seeds >= SEEDS:
+            return f"fine-tuning ({self.seeds} seeds)"
+        return "this adapter" if self.seeds == 1 else f"the mean of these {self.seeds} adapters"
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ def declare(run: Run, plan: Plan) -> None:
     manifest = run.manifest()
     plans: list[dict[str, Any]] = manifest.setdefault("plans", [])
     now = {**asdict(plan), "arms": list(plan.arms)}
-    if not plans or {key: value for key, value in plans[-1].items() if key != "at"} != now:
+    # A plan about one adapter and one about fine-tuning stand beside each other.
+    earlier = [one for one in plans if (one["seeds"] == 1) == (plan.seeds == 1)]
+    if not earlier or {key: value for key, value in earlier[-1].items() if key != "at"} != now:
         plans.append({**now, "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")})
         run.save(manifest)

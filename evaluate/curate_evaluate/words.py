@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from curate_evaluate.judging.words import ENOUGH, minutes, of_people, sentences
 from curate_evaluate.metrics import METRICS
+from curate_evaluate.stats.power import MOST_SEEDS, NEVER
 from curate_evaluate.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def headline(scores: Mapping[str, Any], run: str = "RUN") -> str:
         Verdict.WORSE: f"{capital(subject)} is worse than {title}",
         Verdict.CANNOT_TELL: f"Cannot tell whether {subject} is worth it",
     }[Verdict(verdict["verdict"])]
-    return f"{claim}: {numbers}{settled_by(verdict['needed'], scores['n'])}"
+    return f"{claim}: {numbers}{settled_by(verdict['needed'], scores['n'], verdict.get('needed_seeds'))}"
 
 
 def against(scores: Mapping[str, Any], baseline: str) -> str:
@@ -88,13 +90,19 @@ def against(scores: Mapping[str, Any], baseline: str) -> str:
     )
 
 
-def settled_by(needed: int | None, n: int) -> str:
-    """How many rows a clear answer would take; nothing where there is one."""
+def settled_by(needed: int | None, n: int, seeds: int | None = None) -> str:
+    """How many rows, or `seeds`, a clear answer would take; nothing where there is one."""
     if needed is None:
         return ""
-    if needed > MOST_ROWS:
+    rows = "" if needed > MOST_ROWS else f"{rounded(needed):,} held-out rows"
+    if seeds is not None:
+        ways = " or ".join(filter(None, (rows, f"{seeds} training seeds (--seeds {seeds})")))
+        return f" About {ways} would settle it; there are {n:,} rows."
+    if needed >= NEVER:
+        return f" The seeds differ too much for any number of rows, or {MOST_SEEDS} seeds, to settle it."
+    if not rows:
         return f" The arms are too alike for any number of rows up to {MOST_ROWS:,} to settle it."
-    return f" About {rounded(needed):,} held-out rows would settle it; there are {n:,}."
+    return f" About {rows} would settle it; there are {n:,}."
 
 
 def rounded(count: int) -> int:
@@ -127,11 +135,39 @@ def form_and_task(scores: Mapping[str, Any]) -> list[str]:
 def costs(scores: Mapping[str, Any]) -> list[str]:
     """What each baseline sends and writes, beside the fine-tuned arm. Nothing is called cheaper without prices."""
     tuned = scores["arms"][scores["plan"]["arms"][0]]
-    return [
+    sent = [
         f"{capital(arm['title'])} sends {arm['prompt_tokens'] / tuned['prompt_tokens']:.1f} times the prompt tokens."
         for arm in scores["arms"].values()
         if arm["prompt_tokens"] >= 1.5 * tuned["prompt_tokens"]
     ]
+    return [*sent, *prices_in_words(scores)]
+
+
+def prices_in_words(scores: Mapping[str, Any]) -> list[str]:
+    """After how many answers the training is paid for, by baseline; nothing where no prices were given."""
+    prices = scores.get("prices")
+    if prices is None:
+        return []
+    tuned = scores["plan"]["arms"][0]
+    said = [
+        f"Training cost {money(prices['training'])} once, and 1,000 answers of {tuned} cost "
+        f"{money(1000 * prices['per_answer'][tuned])}: {scores['arms'][tuned]['seconds']:.3g} s each, as measured on "
+        f"{prices['device']} in batches of {prices['batch_size']:,}, on a machine at {prices['gpu_hour']:g} an hour "
+        "that is never idle."
+    ]
+    for name, count in prices["break_even"].items():
+        cost = f"1,000 answers of {scores['arms'][name]['title']} cost {money(1000 * prices['per_answer'][name])}"
+        paid = "never pays" if count is None else f"has paid after about {rounded(count):,} answers"
+        said.append(f"{cost}: the training {paid}.")
+    return said
+
+
+def money(amount: float) -> str:
+    """Two digits after the point, or as many as show two digits of a small amount."""
+    if not amount:
+        return "0"
+    digits = max(2, 1 - math.floor(math.log10(abs(amount))))
+    return f"{amount:,.{digits}f}"
 
 
 def overfitting(scores: Mapping[str, Any]) -> list[str]:
@@ -193,11 +229,15 @@ def notes(scores: Mapping[str, Any]) -> list[str]:
 def declared(plans: Sequence[Mapping[str, Any]]) -> str:
     """When metric, margin and arms were fixed, and whether they were changed since."""
     first, last = plans[0], plans[-1]
-    said = f"Declared before the first test row was answered ({first['at'].replace('T', ' ')}): "
+    said = f"Declared before the first test row was answered ({first['at'].replace('T', ' ')}): {over(first)}"
     said += f"{first['metric']}, a margin of {first['margin']:g} points, against {', '.join(first['arms'][1:])}."
     if len(plans) > 1:
         said += (
-            f" Changed {len(plans) - 1} times since, last to {last['metric']}, {last['margin']:g} points, "
+            f" Changed {len(plans) - 1} times since, last to {over(last)}{last['metric']}, {last['margin']:g} points, "
             f"{', '.join(last['arms'][1:])} ({last['at'].replace('T', ' ')}): read the verdict accordingly."
         )
     return said
+
+
+def over(plan: Mapping[str, Any]) -> str:
+    return f"{plan['seeds']} seeds, " if plan["seeds"] > 1 else ""

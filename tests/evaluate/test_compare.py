@@ -88,6 +88,16 @@ def test_exchanging_the_arms_mirrors_the_comparison(rows: list[tuple[float, floa
     assert (one.won, one.lost) == (other.lost, other.won)
 
 
+@settings(max_examples=300, deadline=None)
+@given(scores)
+def test_that_examples_belong_together_never_makes_them_say_more(rows: list[tuple[float, float, int]]) -> None:
+    before, after, clusters = map(list, zip(*rows, strict=True))
+    together, alone = compare(before, after, clusters=clusters), compare(before, after)
+    assert together.p >= alone.p
+    assert together.low <= alone.low + 1e-9 and alone.high <= together.high + 1e-9
+    assert together.effective <= alone.effective
+
+
 def test_examples_copied_within_their_clusters_say_no_more() -> None:
     draw = random.Random(1)
     before = [float(draw.random() < 0.5) for _ in range(80)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curate_evaluate.stats import compare, detectable, examples_to_show, power
+from curate_evaluate.stats import compare, compare_seeds, detectable, examples_to_show, power, seeds_to_show
+from curate_evaluate.stats.power import NEVER
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,28 @@ def test_a_difference_below_the_margin_needs_as_many_as_show_that_it_is_below() 
         + [1.0] * (needed - round(20 * scaled) - round(19 * scaled)),
     )
     assert -0.02 < wider.low < wider.high < 0.02
+
+
+def over_seeds(n: int, *right: float, base: float = 0.5) -> tuple[list[float], list[list[float]]]:
+    """Of n examples the base model has the first half right, each training so great a part of them."""
+    before = [1.0] * round(base * n) + [0.0] * round((1 - base) * n)
+    return before, [[1.0] * round(share * n) + [0.0] * round((1 - share) * n) for share in right]
+
+
+def test_where_the_seeds_differ_too_much_more_of_them_are_needed_and_not_more_examples() -> None:
+    difference = compare_seeds(*over_seeds(1000, 0.48, 0.56, 0.64))
+    assert difference.low < 0 < difference.high
+    assert examples_to_show(difference, 0.02) == NEVER
+    seeds = seeds_to_show(difference, 0.02)
+    assert seeds is not None
+    # So many, spread as these three are, do show it.
+    spread = np.interp(np.linspace(0, 1, seeds), [0, 0.5, 1], [0.48, 0.56, 0.64])
+    assert compare_seeds(*over_seeds(1000, *spread)).low > 0
+
+
+def test_where_the_seeds_agree_more_examples_settle_it_and_no_number_of_seeds() -> None:
+    difference = compare_seeds(*over_seeds(100, 0.53, 0.53, 0.53))
+    assert difference.seed_half == 0
+    assert seeds_to_show(difference, 0.02) is None
+    plain = compare(*(over_seeds(100, 0.53)[0], over_seeds(100, 0.53)[1][0]))
+    assert examples_to_show(difference, 0.02) == examples_to_show(plain, 0.02) < NEVER

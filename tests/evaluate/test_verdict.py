@@ -90,7 +90,9 @@ def test_an_arm_that_was_planned_has_to_be_compared() -> None:
         decide({"zero-shot": found(*GAIN)}, Plan("exact_match", 1.0, ("tuned", "zero-shot", "few-shot")))
 
 
-@pytest.mark.parametrize(("seeds", "subject"), [(1, "this adapter"), (2, "this adapter"), (3, "fine-tuning (3 seeds)")])
+@pytest.mark.parametrize(
+    ("seeds", "subject"), [(1, "this adapter"), (2, "the mean of these 2 adapters"), (3, "fine-tuning (3 seeds)")]
+)
 def test_one_seed_speaks_of_one_adapter(seeds: int, subject: str) -> None:
     assert Plan("exact_match", 1.0, ("tuned", "zero-shot"), seeds=seeds).subject == subject
 
@@ -111,3 +113,11 @@ def test_the_plan_is_in_the_manifest_once_and_a_changed_one_beside_it(tmp_path: 
     plans = json.loads((tmp_path / "run/run.json").read_bytes())["plans"]
     assert [plan["margin"] for plan in plans] == [2.0, 1.0]
     assert plans[0]["arms"] == ["tuned", "zero-shot"]
+
+
+def test_plans_of_one_adapter_and_of_fine_tuning_stand_beside_each_other(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run")
+    one, three = (Plan("exact_match", 1.0, ("tuned", "zero-shot"), seeds=seeds) for seeds in (1, 3))
+    for plan in (one, three, one, three, Plan("exact_match", 1.0, ("tuned", "zero-shot"), seeds=5)):
+        declare(run, plan)
+    assert [plan["seeds"] for plan in run.manifest()["plans"]] == [1, 3, 5]

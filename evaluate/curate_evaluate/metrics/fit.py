@@ -31,6 +31,7 @@ class Fit:
         metrics: all that are computed, the primary one first.
         labels: the labels, each in its most frequent spelling, for kind "labels".
         why: one sentence for the report.
+        encoder: the folder of the model behind BERTScore, where that is one of the metrics.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Fit:
     metrics: tuple[str, ...]
     labels: tuple[str, ...]
     why: str
+    encoder: str | None = None
 
 
 OVERLAP = ("chrf", "token_f1", "rouge_l", "bleu")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from curate_evaluate.metrics import claims, structures, texts
+from curate_evaluate.metrics import bertscore, claims, structures, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -63,11 +63,14 @@ METRICS = {
         Metric("rouge_l", "ROUGE-L", 1.0, False, texts.rouge_l),
         Metric("chrf", "chrF", 100.0, False, texts.chrf),
         Metric("bleu", "BLEU", 100.0, False, texts.bleu),
+        Metric("bertscore", "BERTScore", 1.0, False),
     )
 }
 
 
-def score(output: str, reference: str, names: Iterable[str], *, labels: Collection[str] = ()) -> dict[str, float]:
+def score(
+    output: str, reference: str, names: Iterable[str], *, labels: Collection[str] = (), encoder: str | None = None
+) -> dict[str, float]:
     """The named scores of one output.
 
     Args:
@@ -75,8 +78,12 @@ def score(output: str, reference: str, names: Iterable[str], *, labels: Collecti
         reference: the held-out answer.
         names: of METRICS.
         labels: the known labels, for "label".
+        encoder: the folder of a model, for "bertscore".
+
+    Raises:
+        CurateError: the folder of the encoder holds none.
     """
-    functions = {"label": partial(_same_label, labels=labels)}
+    functions = {"label": partial(_same_label, labels=labels), "bertscore": partial(bertscore.f1, folder=encoder or "")}
     return {name: (METRICS[name].function or functions[name])(output, reference) for name in names}
 
 

@@ -2,8 +2,9 @@
 
 One method serves all scores. Differences are counted as won and lost points, and the score interval is taken at the
 effective number of examples: fewer than there are where examples of a cluster go together (Rao and Scott, Biometrics
-48, 1992; Korn and Graubard, Survey Methodology 24, 1998), more where scores between 0 and 1 vary less than 0 and 1
-would. Bootstraps, the studentised and BCa ones too, are too narrow while few examples differ: docs/calibration.md.
+48, 1992; Korn and Graubard, Survey Methodology 24, 1998), never more than if each were alone, and more than there are
+where scores between 0 and 1 vary less than 0 and 1 would. Bootstraps, the studentised and BCa ones too, are too narrow
+while few examples differ: docs/calibration.md.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ LEVEL = 0.95
 FEWEST_CHANGED = 10
 # Below this the differences are equal but for rounding, and their variance says nothing.
 SMALLEST_DESIGN = 1e-9
+# Of scores between 0 and 1, as float64 adds and divides them.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -81,18 +84,23 @@ def compare(
     differences = differences / scale
     if not (np.abs(differences) <= 1 + 1e-9).all():
         raise ValueError(f"a score is no number, or not from 0 to {full}")
+    # The mean of three equal scores may not be that score.
+    differences = _without_rounding(differences)
     codes = np.arange(len(differences)) if clusters is None else _codes(clusters)
     binary = bool(np.isin(differences, (-1, 0, 1)).all())
     won, lost = float(differences[differences > 0].sum()), float(-differences[differences < 0].sum())
-    effective = _effective(differences, codes, won, lost, binary)
+    alone = np.arange(len(differences))
+    clustered = len(differences) > codes.max() + 1
+    # That examples belong together never makes them say more than each on its own would.
+    groupings = [alone, codes] if clustered else [alone]
+    effective = min(_effective(differences, grouping, won, lost, binary) for grouping in groupings)
 
     share = effective / len(differences)
     low, high = score_interval(won * share, lost * share, effective, level=LEVEL)
-    p, test = _p(differences, codes, binary, seed)
+    p = max(_p(_sums(differences, grouping), binary, seed) for grouping in groupings)
     p = max(p, _score_p(won * share, lost * share))
     if p > 1 - LEVEL:
         low, high = min(low, 0.0), max(high, 0.0)
-    clustered = len(differences) > codes.max() + 1
     return Difference(
         value=float(differences.mean()) * scale,
         low=low * scale,
@@ -104,7 +112,7 @@ def compare(
         won=int((differences > 0).sum()),
         lost=int((differences < 0).sum()),
         p=p,
-        test=test,
+        test=_test(binary, clustered),
         method="Tango's score interval"
         if binary and not clustered
         else f"Tango's score interval at the effective sample size ({effective:,.0f})",
@@ -116,6 +124,20 @@ def _codes(clusters: Sequence[Hashable]) -> NDArray[np.int64]:
 
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(cluster, len(numbers)) for cluster in clusters])
+
+
+def _sums(differences: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The sum of each cluster."""
+    import numpy as np
+
+    return _without_rounding(np.bincount(codes, differences))
+
+
+def _without_rounding(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """With 0 for what only rounding tells from it, so that nothing counts as a difference that is none."""
+    import numpy as np
+
+    return np.where(np.abs(values) < ROUNDING, 0.0, values)
 
 
 def _effective(
@@ -130,7 +152,7 @@ def _effective(
         return float(n)
     if groups == 1:
         return 1.0
-    sums = np.bincount(codes, differences)
+    sums = _sums(differences, codes)
     residuals = sums - np.bincount(codes) * differences.mean()
     variance = groups / (groups - 1) * float(residuals @ residuals) / n**2
     counted = (won + lost) / n - float(differences.mean()) ** 2
@@ -151,12 +173,13 @@ def _score_p(won: float, lost: float) -> float:
     return math.erfc(abs(won - lost) / math.sqrt(2 * changed)) if changed else 1.0
 
 
-def _p(differences: NDArray[np.float64], codes: NDArray[np.int64], binary: bool, seed: int) -> tuple[float, str]:
+def _p(sums: NDArray[np.float64], binary: bool, seed: int) -> float:
     import numpy as np
 
-    sums = np.bincount(codes, differences)
-    by_cluster = " by cluster" if len(differences) > len(sums) else ""
+    return exact_p(np.rint(sums).astype(np.int64)) if binary else drawn_p(sums, seed=seed)
+
+
+def _test(binary: bool, clustered: bool) -> str:
     if binary:
-        name = f"exact sign-flip test{by_cluster}" if by_cluster else "exact McNemar"
-        return exact_p(np.rint(sums).astype(np.int64)), name
-    return drawn_p(sums, seed=seed), f"sign-flip test{by_cluster}, {DRAWS:,} draws"
+        return "exact sign-flip test by cluster" if clustered else "exact McNemar"
+    return f"sign-flip test{' by cluster' if clustered else ''}, {DRAWS:,} draws"

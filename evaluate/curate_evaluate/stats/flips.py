@@ -39,8 +39,8 @@ def drawn_p(sums: NDArray[np.float64], *, seed: int) -> float:
 
     changed = sums[sums != 0]
     total = changed.sum()
-    # Sums that are equal but for rounding count as at least as large.
-    observed = abs(total) * (1 - 1e-12)
+    # Totals that are equal but for rounding, which is as large as what is added, count as at least as large.
+    observed = abs(total) - 1e-12 * np.abs(changed).sum()
     random = np.random.default_rng(seed)
     width = -(-len(changed) // 8)
     as_large = 0

@@ -6,11 +6,16 @@ import math
 from typing import TYPE_CHECKING
 
 from curate_evaluate.stats.compare import LEVEL
+from curate_evaluate.stats.seeds import OverSeeds
 
 if TYPE_CHECKING:
     from curate_evaluate.stats.compare import Difference
 
 POWER = 0.8
+# What stands for "no number of examples": more than there are of anything.
+NEVER = 10**9
+# Beyond this nobody trains.
+MOST_SEEDS = 30
 
 
 def power(n: int, changed: float, gain: float) -> float:
@@ -46,7 +51,7 @@ def examples_to_show(difference: Difference, margin: float) -> int:
     """About how many examples would settle a comparison, if its difference and its variance are the true ones.
 
     A difference of at least the margin is then called with a chance of POWER, and a smaller one found to be within the
-    margin.
+    margin. NEVER where the training seeds differ too much for any number of examples.
 
     Args:
         difference: the comparison as it was found.
@@ -60,9 +65,39 @@ def examples_to_show(difference: Difference, margin: float) -> int:
         full = difference.high * (difference.effective + limit**2) / limit**2
         each = difference.n / difference.effective
         return max(difference.n + 1, math.ceil(limit**2 * (full / margin - 1) * each))
+    rows, seeds = _squares(difference)
+    left = _half_to_settle(difference, margin) ** 2 - seeds
+    return max(difference.n + 1, math.ceil(difference.n * rows / left)) if left > 0 else NEVER
+
+
+def seeds_to_show(difference: OverSeeds, margin: float) -> int | None:
+    """About how many training seeds would settle a comparison on the same examples; None where no MOST_SEEDS would.
+
+    Args:
+        difference: the comparison as it was found.
+        margin: the smallest difference that matters, in the units of the scores, above 0.
+    """
+    from scipy.special import stdtrit
+
+    def factor(count: int) -> float:
+        return float(stdtrit(count - 1, (1 + LEVEL) / 2)) ** 2 / count
+
+    rows, seeds = _squares(difference)
+    left = _half_to_settle(difference, margin) ** 2 - rows
+    each = seeds / factor(difference.seeds)
+    return next((k for k in range(difference.seeds + 1, MOST_SEEDS + 1) if each * factor(k) <= left), None)
+
+
+def _half_to_settle(difference: Difference, margin: float) -> float:
+    """The half width with which the difference is called, or found to be below the margin, with a chance of POWER."""
+    from scipy.special import ndtri
+
     size = abs(difference.value)
-    half = (difference.high - difference.low) / 2
-    one_example = half / limit * math.sqrt(difference.n)
-    distance = size if size >= margin else margin - size
-    needed = limit + float(ndtri(POWER))
-    return max(difference.n + 1, math.ceil((needed * one_example / distance) ** 2))
+    limit = float(ndtri((1 + LEVEL) / 2))
+    return (size if size >= margin else margin - size) * limit / (limit + float(ndtri(POWER)))
+
+
+def _squares(difference: Difference) -> tuple[float, float]:
+    """The square of the interval's half width, in what the examples and what the seeds add to it."""
+    seeds = difference.seed_half**2 if isinstance(difference, OverSeeds) else 0.0
+    return max(0.0, ((difference.high - difference.low) / 2) ** 2 - seeds), seeds

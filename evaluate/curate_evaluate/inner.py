@@ -1,0 +1,88 @@
+"""Run folders inside a run, each with its data and its settings: its folds, its training seeds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from curate.errors import CurateError
+from curate.io.write import atomic_write
+from curate.review.decisions import Decisions
+from curate.run import Run, ensure, why_stale
+from curate.steps import before, step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from curate.run.step import Config
+
+# The tokens too, though folds make them anew: they keep the day that a template may write into prompts.
+COPIED = ("check", "clean", "split", "tokens")
+
+
+def refuse_untrained(run: Run, what: str) -> None:
+    """Raises:
+    CurateError: the run has no tokens or no adapter; `what` of it are trained with its settings.
+    """
+    for name in ("tokens", "train"):
+        if run.record(name) is None:
+            raise CurateError(
+                f"{run.folder}: was not trained yet, and its {what} are trained with its settings; run first: "
+                f"curate train {run.folder} --model DIR"
+            )
+
+
+def make_before(run: Run, name: str, say: Callable[[str], None]) -> None:
+    """Make the steps before this one that are stale."""
+    for one, config in before(run, name):
+        if why_stale(run, one, config):
+            ensure(run, [(one, config)], say)
+
+
+def make_steps(run: Run, steps: Mapping[str, Config], say: Callable[[str], None]) -> None:
+    """Make those of these steps that are missing or stale, each printed as its command."""
+    for name, config in steps.items():
+        if why_stale(run, step(name), config):
+            ensure(run, [(step(name), config)], say)
+
+
+def inner_run(run: Run, kind: str, number: int) -> Run:
+    """The run folder RUN/kind/number, with the data, findings, decisions, split and tokens of `run` as they are now.
+
+    Later steps in it stay, and are stale where what they read is another now.
+    """
+    inner = Run(run / kind / str(number))
+    records = {name: record for name in COPIED if (record := run.record(name))}
+    manifest = inner.manifest() if inner.is_made else {**run.manifest(), "name": str(number), "steps": {}, "plans": []}
+    if manifest.get("copied") == records:
+        return inner
+    inner.folder.mkdir(parents=True, exist_ok=True)
+    for name in {file.partition("/")[0] for record in records.values() for file in record["writes"]}:
+        if (run / name).is_dir():
+            shutil.rmtree(inner / name, ignore_errors=True)
+            shutil.copytree(run / name, inner / name)
+        else:
+            shutil.copy2(run / name, inner / name)
+    manifest["steps"] |= records
+    # Last: a copy that was interrupted is made again.
+    inner.save({**manifest, "directory": run.manifest()["directory"], "copied": records})
+    Decisions(inner).add_log(Decisions(run).log())
+    return inner
+
+
+def read_evaluation(run: Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What its step evaluate wrote: scores.json and the lines of examples.jsonl."""
+    lines = (run / "evaluate" / "examples.jsonl").read_bytes().splitlines()
+    return json.loads((run / "evaluate" / "scores.json").read_bytes()), [json.loads(line) for line in lines]
+
+
+def write_evaluation(run: Run, folder: str, found: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> None:
+    """Write pooled scores.json and examples.jsonl into a folder of the run."""
+    target = run / folder
+    target.mkdir(exist_ok=True)
+    with atomic_write(target / "examples.jsonl", mode=0o600) as file:
+        for line in lines:
+            file.write(json.dumps(line, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
+    with atomic_write(target / "scores.json") as file:
+        file.write(json.dumps(found, indent=2, ensure_ascii=False).encode() + b"\n")
