@@ -135,10 +135,13 @@ def combine(
     seed: int,
 ) -> int:
     """Make one adapter out of several of the same base. Each ADAPTER is its folder, or a run."""
+    from curate.report.safe import safe
     from curate_train.adapters.adapter import read_adapter
-    from curate_train.adapters.combine import combined, write
+    from curate_train.adapters.combine import combined, differences, write
 
     found = [read_adapter(Path(folder)) for folder in folders]
+    for line in differences(found):
+        click.echo(safe(f"warning: {line}"), err=True)
     shares = numbers(weights) if weights else [0.5 if method == "slerp" else 1.0] * len(found)
     updates = combined(found, shares, method, rank=rank, density=density, seed=seed)
     made = {

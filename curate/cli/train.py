@@ -77,6 +77,12 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--patience", type=click.IntRange(1), help="Stop after so many without a gain.  [default: 3]"),
         click.option("--seed", type=int, help="Of the adapter's start, the rows' order and dropout.  [default: 0]"),
+        click.option(
+            "--engine",
+            type=click.Choice(["curate", "trl", "unsloth"]),
+            help="What trains, on the same rows: curate itself, TRL's SFTTrainer, or itself on a base of Unsloth (GPU)."
+            "  [default: curate]",
+        ),
         click.option("--config", "config_file", metavar="FILE", help="Instead of the nearest curate.toml."),
     ]  # fmt: skip
     for option in reversed(options):

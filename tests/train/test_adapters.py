@@ -235,3 +235,52 @@ def test_combine_writes_an_adapter_once(tmp_path: Path, tiny: Path, capsys: pyte
         cli.main(command, standalone_mode=False)
     cli.main(["adapters", "list", str(tmp_path)], standalone_mode=False)
     assert capsys.readouterr().out.count("LoRA") == 3
+
+
+def of_base(folder: Path, model: Path, **facts: Any) -> Path:
+    """An adapter that says on which base it was trained, as curate train has it."""
+    from curate_train.adapter import identity, write_base
+
+    write_base(folder, {"base": identity(model), "quant": "nf4", "dtype": "bf16", "tokens": {}} | facts)
+    return folder
+
+
+def test_a_combination_says_its_base_where_all_say_the_same(tmp_path: Path, tiny: Path) -> None:
+    from curate_train.adapter import refuse_another_base
+
+    one, two, bare = (made(tmp_path / str(seed), tiny, seed) for seed in range(3))
+    of_base(one, tiny, tokens={"ids_sha256": "1"})
+    of_base(two, tiny, tokens={"ids_sha256": "2"})
+    cli.main(["adapters", "combine", str(one), str(two), "-o", str(tmp_path / "both")], standalone_mode=False)
+    facts = json.loads((tmp_path / "both" / "base.json").read_bytes())
+    assert facts == {"base": json.loads((one / "base.json").read_bytes())["base"], "quant": "nf4", "dtype": "bf16"}
+    refuse_another_base(tmp_path / "both", tiny)
+    cli.main(["adapters", "combine", str(one), str(bare), "-o", str(tmp_path / "unknown")], standalone_mode=False)
+    assert not (tmp_path / "unknown" / "base.json").exists()
+    with pytest.raises(CurateError, match="does not say on which base"):
+        refuse_another_base(tmp_path / "unknown", tiny)
+
+
+def test_bases_of_one_shape_with_other_weights_are_told_apart(tmp_path: Path, tiny: Path) -> None:
+    from tests.train.fabricate import tiny_llama
+
+    other = tiny_llama(tmp_path / "other")
+    file = other / "model.safetensors"
+    weights = bytearray(file.read_bytes())
+    weights[-1] ^= 1
+    file.write_bytes(bytes(weights))
+    pair = [read_adapter(of_base(made(tmp_path / model.name, tiny), model)) for model in (tiny, other)]
+    with pytest.raises(CurateError, match=r"another base than .*model\.safetensors differ"):
+        combined(pair, [1, 1], "cat")
+
+
+def test_adapters_trained_otherwise_are_combined_with_a_warning(
+    tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = (made(tmp_path / str(seed), tiny, seed) for seed in range(2))
+    of_base(one, tiny)
+    of_base(two, tiny, quant="none", tokens={"template_sha256": "2"})
+    cli.main(["adapters", "combine", str(one), str(two), "-o", str(tmp_path / "both")], standalone_mode=False)
+    said = capsys.readouterr().err
+    assert "the base quantised otherwise (nf4, none)" in said and "another template" in said
+    assert "quant" not in json.loads((tmp_path / "both" / "base.json").read_bytes())

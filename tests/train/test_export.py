@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from curate.run import Run, make
 from curate_train.export import gguf, ollama, openai, serving
 from curate_train.export.step import steps
 from tests.train import fabricate
+from tests.train.conftest import need
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,30 +40,89 @@ def trained(folder: Path, model: Path, **settings: Any) -> Run:
     return run
 
 
-def test_merged_into_the_written_out_4_bit_base_it_says_what_it_said_as_trained(tmp_path: Path, tiny: Path) -> None:
+def with_tokenizer(folder: Path, model: Path) -> Path:
+    """The tiny model with a tokenizer of bytes whose ids are bytes too, and a template."""
+    from tests.train.test_train_command import save_tokenizer
+
+    shutil.copytree(model, folder)
+    save_tokenizer(folder)
+    return folder
+
+
+def test_merging_costs_nothing_in_fp32_little_in_fp16_and_more_in_bf16(tmp_path: Path, tiny: Path) -> None:
     from curate_train.export import agreement, merged
     from curate_train.export.trained import read_trained
 
     what = read_trained(trained(tmp_path / "run", tiny))
     rows = agreement.held_out(what)
-    model = merged.as_trained(what)
-    with merged.measuring(model):
-        before = agreement.log_probabilities(model, rows)
-    base = agreement.log_probabilities(merged.load(what.base, "nf4").eval(), rows)
-    drifts = {}
-    for kind in merged.BASES:
-        model = merged.merge(what, kind)
+    exact = agreement.log_probabilities(merged.in_fp32(what), rows)
+    lost = agreement.drift(rows, exact, agreement.log_probabilities(merged.load(what.base, "nf4"), rows))
+    whole = weights_of(merged.merge(what, "nf4", "fp32"))
+    added = distance(whole, weights_of(merged.written_out(what, "nf4", merged.DTYPES["fp32"])))
+    costs, lost_weights = {}, {}
+    for dtype in merged.DTYPES:
+        model = merged.merge(what, "nf4", dtype)
         assert not [name for name, _ in model.named_modules() if "lora" in name]
-        merged.stops_at(model, what.stop_token_id)
-        merged.save(model, tmp_path / kind)
-        again = merged.saved(tmp_path / kind)
-        assert "quantization_config" not in json.loads((tmp_path / kind / "config.json").read_bytes())
-        assert again.generation_config.eos_token_id[0] == fabricate.END
-        drifts[kind] = agreement.drift(rows, before, agreement.log_probabilities(again, rows))
-    lost = agreement.drift(rows, before, base)
-    assert drifts["nf4"].kl < 0.01 * lost.kl and drifts["nf4"].flips <= 0.02 < lost.flips
-    assert drifts["nf4"].kl < drifts["bf16"].kl < lost.kl
-    assert drifts["nf4"].nll == pytest.approx(drifts["nf4"].nll_trained, abs=0.02)
+        merged.save(model, tmp_path / dtype, what.stops)
+        again = merged.saved(tmp_path / dtype)
+        assert again.dtype == merged.DTYPES[dtype]
+        assert "quantization_config" not in json.loads((tmp_path / dtype / "config.json").read_bytes())
+        assert again.generation_config.eos_token_id == [fabricate.END]
+        costs[dtype] = agreement.drift(rows, exact, agreement.log_probabilities(again.float(), rows))
+        lost_weights[dtype] = distance(whole, weights_of(again)) / added
+    assert abs(costs["fp32"].kl) < 1e-8 and costs["fp32"].flips == 0
+    assert abs(costs["fp16"].kl) < 1e-3 and costs["fp16"].flips <= 0.01 < lost.flips
+    assert costs["fp16"].nll == pytest.approx(costs["fp16"].nll_before, abs=0.01)
+    assert lost_weights["fp32"] == 0 < lost_weights["fp16"]
+    assert lost_weights["bf16"] == pytest.approx(8 * lost_weights["fp16"], rel=0.2)  # three bits fewer
+    assert distance(whole, weights_of(merged.merge(what, "bf16", "fp32"))) / added > lost_weights["bf16"]
+
+
+def weights_of(model: Any) -> Any:
+    """All that an adapter changes, as one vector in fp32."""
+    import torch
+
+    return torch.cat([weight.float().flatten() for name, weight in model.named_parameters() if "_proj" in name])
+
+
+def distance(one: Any, other: Any) -> float:
+    return float((one - other).norm())
+
+
+def test_the_merge_and_the_noise_of_the_arithmetic_are_told_apart(
+    tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained(tmp_path / "run", with_tokenizer(tmp_path / "model", tiny))
+    cli.main(["export", str(run.folder), "--to", "merged"], standalone_mode=False)
+    said = capsys.readouterr().out
+    assert "merged into the 4-bit base, written out, in fp16" in said and "arithmetic alone" in said
+    facts = json.loads((run / "export-merged" / "export.json").read_bytes())
+    assert facts["merge"]["kl"] < 1e-3 and facts["noise"]["kl"] > 0
+    assert facts["merge"]["flips"] <= 0.01
+    assert facts["bytes"] == (run / "export-merged" / "model.safetensors").stat().st_size
+    assert facts["warnings"] == []
+    assert facts["agreement"]["prompts"] == 6
+    assert 0 <= facts["agreement"]["shared"] <= facts["agreement"]["tokens"]
+    command = ["export", str(run.folder), "--to", "merged", "--base", "bf16", "--dtype", "bf16", "--force"]
+    cli.main(command, standalone_mode=False)
+    assert "merge into these: --base nf4" in capsys.readouterr().out
+    cli.main(["export", str(run.folder), "--to", "merged", "--dtype", "bf16", "--force"], standalone_mode=False)
+    assert "warning: bf16 rounds part of the adapter away (KL " in capsys.readouterr().out
+
+
+def test_what_fp16_cannot_hold_is_refused(tmp_path: Path, tiny: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    from curate_train.export import merged
+    from curate_train.export.trained import read_trained
+
+    what = read_trained(trained(tmp_path / "run", tiny, max_steps=1))
+    file = what.adapter / "adapter_model.safetensors"
+    weights = load_file(file)
+    save_file({name: weight * 0 + 1e4 for name, weight in weights.items()}, file, {"format": "pt"})
+    with pytest.raises(CurateError, match="--dtype fp32 or bf16"):
+        merged.merge(what, "nf4", "fp16")
+    merged.merge(what, "nf4", "bf16")
 
 
 def test_greedy_answers_end_before_the_stop_token(tmp_path: Path, tiny: Path) -> None:
@@ -73,10 +134,19 @@ def test_greedy_answers_end_before_the_stop_token(tmp_path: Path, tiny: Path) ->
     asked = agreement.prompts(rows)
     for ids, row in zip(asked, rows, strict=True):
         assert bytes(ids).decode() == fabricate.samples(3)[rows.index(row)].messages[-2].text
-    answers = agreement.greedy(merged.as_trained(what), asked, what.stop_token_id)
+    answers = agreement.greedy(merged.as_trained(what), asked, what.stops)
     assert all(len(answer) <= agreement.MOST_NEW and fabricate.END not in answer for answer in answers)
-    found = agreement.agreement(["a", "b"], ["x", "y"], ["x", "z"])
-    assert (found.equal, found.differing) == (1, [{"prompt": "b", "as_trained": "y", "exported": "z"}])
+
+
+def test_agreement_counts_tokens_before_the_first_difference() -> None:
+    from curate_train.export import agreement
+
+    before, after = [[1, 2], [3, 4, 5], [6]], [[1, 2], [3, 9, 5], [6, 7]]
+    found = agreement.agreement([[8], [9], [10]], before, after, lambda ids: "".join(map(str, ids)))
+    assert (found.prompts, found.equal, found.tokens, found.shared) == (3, 1, 6, 4)
+    assert found.differing[0] == {"prompt": "9", "as_trained": "345", "exported": "395"}
+    assert agreement.flips(before, [[1, 2], [3, 9, 5], [6]]) == pytest.approx(1 / 6)
+    assert agreement.until([4, 5, 6], [5]) == [4]
 
 
 def test_an_adapter_for_servers(tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,8 +188,9 @@ def test_nothing_trained_is_said(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run")
     for form, step in steps().items():
         if form != "openai":
+            (tmp_path / form).mkdir()
             with pytest.raises(CurateError, match="nothing was trained yet"):
-                step.make(run, {"base": None, "type": None, "converter": None}, tmp_path)
+                step.make(run, dict.fromkeys(("adapter", "base", "type", "converter", "dtype")), tmp_path / form)
 
 
 def sample(*messages: dict[str, Any], **row: Any) -> curate.Sample:
@@ -182,3 +253,65 @@ def test_a_converter_that_is_missing_or_fails_is_said(tmp_path: Path) -> None:
     assert gguf.converter(str(script)) == [sys.executable, str(script)]
     with pytest.raises(CurateError, match="the model has no layers"):
         gguf.to_gguf(tmp_path, tmp_path / "model.gguf", "q8_0", gguf.converter(str(script)))
+
+
+def test_the_converter_is_given_the_template_of_the_training(tmp_path: Path) -> None:
+    from curate_train.export.trained import chat_template, for_converter
+
+    (tmp_path / "chat_template.jinja").write_text("{{ ours }}")
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ old }}", "eos_token": "</s>"}))
+    assert chat_template(tmp_path) == "{{ ours }}"
+    for_converter("<end>", tmp_path)
+    found = json.loads((tmp_path / "tokenizer_config.json").read_bytes())
+    assert found == {"chat_template": "{{ ours }}", "eos_token": "<end>"}
+
+
+def test_a_gguf_file_carries_template_and_stop_token(tmp_path: Path) -> None:
+    need("gguf")
+    from gguf import GGUFWriter
+
+    file = tmp_path / "model.gguf"
+    writer = GGUFWriter(file, "llama")
+    writer.add_chat_template("{{ messages }}")
+    writer.add_eos_token_id(7)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    assert gguf.carried_over(file, "{{ messages }}", 7) == []
+    assert gguf.carried_over(file, "{{ other }}", 8) == [
+        "its chat template is not that of the training",
+        "it does not end at the stop token of the training",
+    ]
+
+
+def test_a_gguf_file_that_ends_elsewhere_is_refused(tmp_path: Path, tiny: Path) -> None:
+    """A converter that loses the template: here one that writes the metadata only."""
+    need("gguf")
+    run = trained(tmp_path / "run", with_tokenizer(tmp_path / "model", tiny), max_steps=1)
+    script = tmp_path / "convert.py"
+    script.write_text(
+        "import sys\nfrom gguf import GGUFWriter\n"
+        "writer = GGUFWriter(sys.argv[sys.argv.index('--outfile') + 1], 'llama')\nwriter.add_eos_token_id(3)\n"
+        "writer.write_header_to_file()\nwriter.write_kv_data_to_file()\nwriter.close()\n"
+    )
+    command = ["export", str(run.folder), "--to", "gguf", "--converter", str(script)]
+    with pytest.raises(CurateError, match="wrote a file that answers otherwise than trained: its chat template"):
+        cli.main(command, standalone_mode=False)
+    assert not (run / "export-gguf").exists()
+
+
+def test_another_adapter_of_the_base_is_exported(
+    tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained(tmp_path / "run", tiny, max_steps=1)
+    own = str(run / "train" / "adapter")
+    both = str(tmp_path / "both")
+    cli.main(["adapters", "combine", own, own, "-o", both], standalone_mode=False)
+    cli.main(["export", str(run.folder), "--to", "vllm", "--adapter", both], standalone_mode=False)
+    assert "--max-lora-rank 32" in capsys.readouterr().out
+    weights = "adapter_model.safetensors"
+    assert (run / "export-vllm" / weights).read_bytes() == (tmp_path / "both" / weights).read_bytes()
+    (tmp_path / "both" / "base.json").unlink()
+    command = ["export", str(run.folder), "--to", "vllm", "--adapter", both, "--force"]
+    with pytest.raises(CurateError, match="does not say on which base"):
+        cli.main(command, standalone_mode=False)

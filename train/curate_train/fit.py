@@ -20,15 +20,16 @@ from curate_train import advice
 from curate_train.batches import collate
 from curate_train.checkpoint import ADAPTER, best, complete
 from curate_train.curves import svg
+from curate_train.engines.engine import described, loader_of, trainer_of
 from curate_train.log import Log
 from curate_train.loss import differs_from_full
 from curate_train.memory import in_use, peak, settings_that_fit
-from curate_train.model import casting_inputs, load, mean_loss, measuring, on_device, quiet
+from curate_train.model import casting_inputs, mean_loss, measuring, on_device, quiet
 from curate_train.packed import refuse_mixing
 from curate_train.progress import Progress
 from curate_train.shape import empty_model
 from curate_train.targets import adapted, choose
-from curate_train.trainer import FIXED, NotFinite, TokenTrainer, optimizer_name
+from curate_train.trainer import FIXED, NotFinite, optimizer_name
 from curate_train.watch import Watch
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _fit(
     progress = Progress()
     targets = choose(empty_model(model_folder), settings)
     before_loading = in_use()
-    base = load(model_folder, settings.quant, settings.dtype)
+    base = loader_of(settings)(model_folder, settings.quant, settings.dtype)
     if settings.gradient_checkpointing:
         base.gradient_checkpointing_enable({"use_reentrant": False})
     set_seed(settings.seed)
@@ -108,7 +109,7 @@ def _fit(
     if not log.lines and (loss := mean_loss(model, val, settings.batch_size)) is not None:
         log.add({"step": 0, "val_loss": loss, "seconds": 0.0})
     watch = Watch(log, progress, settings, lambda: mean_loss(model, val, settings.batch_size), len(val), trainable)
-    trainer = TokenTrainer(model, train, settings, folder, watch, full_logits=differs > TOLERANCE)
+    trainer = trainer_of(settings)(model, train, settings, folder, watch, full_logits=differs > TOLERANCE)
     steps = trainer.set_initial_training_values(trainer.args, trainer.get_train_dataloader())[-1]
     said = advice.before(steps, len(train))
     for line in [*_audit(targets), *said]:
@@ -151,6 +152,7 @@ def _fit(
             "effective_batch": settings.batch_size * settings.batches_a_step(len(train)),
             **FIXED,
         },
+        "engine": described(settings),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "peak_memory_bytes": peak(),
         "training_memory_bytes": peak() - before_loading,

@@ -50,6 +50,7 @@ class Settings(BaseModel):
     save_steps: int | None = Field(None, ge=1)
     patience: int | None = Field(None, ge=1)
     seed: int
+    engine: Literal["curate", "trl", "unsloth"]
 
     def batches_a_step(self, rows: int) -> int:
         """How many batches make a step: as many as give the effective batch of the field, 16, or 8 for few rows."""

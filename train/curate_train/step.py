@@ -14,6 +14,7 @@ from curate.run import Run, Step, file_hash
 from curate.run.step import name_of
 from curate_train import checkpoint
 from curate_train.adapter import IDENTITY, identity, weight_files, write_base
+from curate_train.engines.engine import refuse
 from curate_train.running import alone
 from curate_train.settings import resolve, sources
 from curate_train.sweep import candidates
@@ -55,7 +56,7 @@ def config(
     sizes = {file.name: file.stat().st_size for file in weights}
     resolved = resolve(flags, recipe, file)
     for _, settings in candidates(resolved, sweep):
-        assert settings  # a value that is out of its range is refused here
+        refuse(settings)  # and a value that is out of its range is refused on the way here
     return {"model": model, "weights": sizes, **resolved, "sweep": dict(sweep) if sweep else None}
 
 

@@ -74,12 +74,18 @@ class Adapter:
         return str(self.config.get("base_model_name_or_path") or "")
 
     @cached_property
-    def identity(self) -> dict[str, str]:
-        """The hash of each small file of the base model, where the training that made this adapter wrote them down."""
+    def facts(self) -> dict[str, Any]:
+        """What the training that made this adapter wrote down of its base, of the tokens and of how it computed."""
         try:
-            return dict(json.loads((self.folder / BASE).read_bytes())["base"]["files"])
-        except (OSError, ValueError, KeyError):
+            return dict(json.loads((self.folder / BASE).read_bytes()))
+        except (OSError, ValueError):
             return {}
+
+    @property
+    def identity(self) -> dict[str, dict[str, str]]:
+        """The hashes of the base model's small files and the fingerprints of its weights, where they are known."""
+        found = self.facts.get("base", {})
+        return {kind: dict(found.get(kind, {})) for kind in ("files", "weights")} if found else {}
 
     @property
     def method(self) -> str:

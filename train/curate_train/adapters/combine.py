@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch.nn.functional import pad
 
 from curate.errors import CurateError
+from curate_train.adapter import BASE
 from curate_train.adapters.adapter import CONFIG, WEIGHTS, Adapter, Update
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Method = Literal["cat", "svd", "linear", "ties", "dare_linear", "dare_ties", "slerp"]
 METHODS: tuple[str, ...] = get_args(Method)
 SAME_RANK = ("linear", "ties", "dare_linear", "dare_ties")
+RENDERING = ("tokenizer_sha256", "template_sha256", "template_args")  # of base.json's tokens
 WITH_DENSITY = ("ties", "dare_linear", "dare_ties")
 
 
@@ -73,9 +75,15 @@ def _refuse(adapters: Sequence[Adapter], weights: Sequence[float], method: Metho
             )
     for one in adapters[1:]:
         if one.identity and first.identity and one.identity != first.identity:
-            names = [name for name in one.identity if one.identity[name] != first.identity.get(name)]
-            differ = ", ".join(names)
-            raise CurateError(f"{one.folder}: was trained on another base than {first.folder} ({differ} differ)")
+            names = sorted(
+                name
+                for kind in one.identity
+                for name in one.identity[kind].keys() | first.identity[kind].keys()
+                if one.identity[kind].get(name) != first.identity[kind].get(name)
+            )
+            raise CurateError(
+                f"{one.folder}: was trained on another base than {first.folder} ({', '.join(names)} differ)"
+            )
         if not (one.identity and first.identity) and one.base != first.base:
             raise CurateError(
                 f"{one.folder}: was trained on {one.base or 'a base without a name'}, {first.folder} on {first.base}"
@@ -198,6 +206,29 @@ def skeleton(adapter: Adapter) -> torch.nn.Module:
     return root
 
 
+def shared_facts(adapters: Sequence[Adapter]) -> dict[str, Any]:
+    """What base.json says of each of them alike: on which base the combination may be put, and how it is computed.
+
+    Without an identity of the base that all have, nothing: then nobody can say where the combination belongs.
+    """
+    first = adapters[0]
+    if not first.identity or any(one.identity != first.identity for one in adapters):
+        return {}
+    return {key: value for key, value in first.facts.items() if all(one.facts.get(key) == value for one in adapters)}
+
+
+def differences(adapters: Sequence[Adapter]) -> list[str]:
+    """What adapters of one base were trained with that makes them fit less well together, for people."""
+    found = []
+    for key, what in (("quant", "the base quantised otherwise"), ("tokens", "another template or tokenizer")):
+        known = [one.facts[key] for one in adapters if key in one.facts]
+        said = [{name: facts.get(name) for name in RENDERING} if key == "tokens" else facts for facts in known]
+        if any(one != said[0] for one in said):
+            values = f" ({', '.join(map(str, said))})" if key == "quant" else ""
+            found.append(f"they were trained with {what}{values}: measure the combination before you use it")
+    return found
+
+
 def _plain_config(adapter: Adapter) -> Any:
     return LoraConfig(r=adapter.rank, lora_alpha=adapter.rank, target_modules=sorted(adapter.updates))
 
@@ -229,7 +260,9 @@ def write(updates: Mapping[str, Update], adapters: Sequence[Adapter], made: Mapp
             folder = Path(scratch, out.name)
             folder.mkdir()
             save_file(tensors, folder / WEIGHTS, {"format": "pt"})
-            for name, content in ((CONFIG, config), ("combined.json", made)):
+            for name, content in ((CONFIG, config), ("combined.json", made), (BASE, shared_facts(adapters))):
+                if not content:
+                    continue
                 (folder / name).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
             folder.rename(out)
     except OSError as error:
