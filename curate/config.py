@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,6 +16,7 @@ from curate.finding import Severity
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+Model = TypeVar("Model", bound=BaseModel)
 OWN_TABLES = ("train",)
 """Tables of the configuration file that belong to one command, which reads them by `section`."""
 
@@ -92,7 +93,7 @@ def resolve(flags: Mapping[str, Any], config_file: str | None = None, directory:
                 values[key] = _relative_to(file.parent, values[key])
     given = {key: value for key, value in flags.items() if value is not None}
     sources |= dict.fromkeys(given, "flag")
-    return Settings(_validated({**values, **given}, sources), sources)
+    return Settings(checked(Config, {**values, **given}, sources), sources)
 
 
 def section(name: str, config_file: str | None = None, directory: Path | None = None) -> tuple[str, dict[str, Any]]:
@@ -145,17 +146,25 @@ def _toml(file: Path) -> dict[str, Any]:
         raise CurateError(f"{file}: {error}") from error
 
 
-def _validated(values: dict[str, Any], sources: dict[str, str]) -> Config:
+def checked(kind: type[Model], values: Mapping[str, Any], sources: Mapping[str, str], noun: str = "setting") -> Model:
+    """Settings of this kind; `sources` says where a value came from, which names the file in an error.
+
+    Raises:
+        CurateError: an unknown key (with the nearest one), a value of the wrong type or out of its range, or values
+            that cannot go together.
+    """
     try:
-        return Config(**values)
+        return kind(**values)
     except ValidationError as invalid:
         first = invalid.errors()[0]
+        if not first["loc"]:
+            raise CurateError(str(first["ctx"]["error"])) from invalid
         key = str(first["loc"][0])
         path = ".".join(str(part) for part in first["loc"])
-        where = "" if sources.get(key) == "flag" else f"{sources.get(key, 'default')}: "
+        where = f"{source}: " if (source := sources.get(key, "flag")) != "flag" else ""
         if first["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(key, Config.model_fields, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(Config.model_fields)}"
-            raise CurateError(f"{where}unknown setting {path}; {hint}") from invalid
-        given = first["input"]
-        raise CurateError(f"{where}{path} = {given!r}: {first['msg'][0].lower()}{first['msg'][1:]}") from invalid
+            near = difflib.get_close_matches(key, kind.model_fields, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(kind.model_fields)}"
+            raise CurateError(f"{where}unknown {noun} {path}; {hint}") from invalid
+        said = first["msg"]
+        raise CurateError(f"{where}{path} = {first['input']!r}: {said[0].lower()}{said[1:]}") from invalid

@@ -68,7 +68,7 @@ def plan(
     made = planning.plan(source, settings, longest, None if memory is None else round(memory * 1e9))
     if opened:
         test = planning.rows_of_run(opened / "tokens")["test"]
-        made["training"] = {"rows": len(rows), "steps": planning.steps_of(rows, settings)}
+        made["training"] = {"rows": len(rows), "steps": settings.steps(len(rows))}
         made["test"] = {
             "rows": test,
             "smallest_difference": {

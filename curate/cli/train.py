@@ -16,6 +16,8 @@ Examples:
   curate train runs/data --model ./SmolLM2-135M-Instruct
   curate train data.jsonl --model ./Qwen3-0.6B --epochs 2 --rank 32       all steps before it too
   curate train runs/data --model ./SmolLM2-135M-Instruct --recipe quick   a few minutes without a GPU
+  curate train runs/data --recipe dora                                    or pissa, loraplus, adalora, high-rank, lora
+  curate train runs/data --init pissa --quant none --alpha 16             a variant by its flags
   curate train runs/data --sweep lr=1e-4,2e-4,5e-4                        the best by validation loss
   curate train runs/data --resume                                         go on after an interruption
   curate train runs/data --seed 1 --force                                 again, over the adapter that is there
@@ -34,7 +36,8 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--recipe",
             metavar="NAME",
-            help="Settings by name: alpha-r, high-rank, quick (24 small steps), small-data.  [default: default]",
+            help="Settings by name: adalora, alpha-r, dora, high-rank, lora, loraplus, pissa, quick (24 small steps), "
+            "small-data.  [default: default]",
         ),
         click.option("--epochs", type=POSITIVE, help="Passes over the rows.  [default: 3]"),
         click.option("--max-steps", type=click.IntRange(1), help="Stop after so many steps, whatever --epochs says."),
@@ -48,6 +51,22 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--dropout", type=SHARE, help="In the adapter.  [default: 0.05]"),
         click.option("--rslora/--no-rslora", default=None, help="The adapter counts alpha / sqrt(rank) times."),
         click.option("--dora/--no-dora", default=None, help="Learn weights' lengths apart from directions."),
+        click.option(
+            "--init",
+            type=click.Choice(["kaiming", "pissa"]),
+            help="What the adapter starts from: nothing, or the largest singular values of the base (PiSSA; with "
+            "--quant none).  [default: kaiming]",
+        ),
+        click.option(
+            "--loraplus-ratio",
+            type=click.FloatRange(1),
+            help="LoRA+: how many times as fast the half of the adapter learns that starts at zero; usually 16.",
+        ),
+        click.option(
+            "--adalora/--no-adalora",
+            default=None,
+            help="AdaLoRA: --rank is a mean, and the layers that matter most get more of it.",
+        ),
         click.option(
             "--train-router/--no-train-router",
             default=None,

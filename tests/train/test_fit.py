@@ -40,35 +40,36 @@ def weights(run: Run) -> bytes:
     return (run / "train" / "adapter" / "adapter_model.safetensors").read_bytes()
 
 
-def in_plain_peft(model: Path, adapter: Path, *, quant: str) -> Any:
+def in_plain_peft(model: Path, adapter: Path, *, quant: str, dtype: str = "bf16") -> Any:
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
+    computing = torch.float32 if dtype == "fp32" else torch.bfloat16
     nf4 = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_compute_dtype=computing,
     )
     base = AutoModelForCausalLM.from_pretrained(
-        model, dtype=torch.bfloat16, quantization_config=nf4 if quant == "nf4" else None, device_map={"": "cpu"}
+        model, dtype=computing, quantization_config=nf4 if quant == "nf4" else None, device_map={"": "cpu"}
     )
     return PeftModel.from_pretrained(base, adapter).eval()
 
 
 def kept_model(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The model objects that the next fits trained, as they were when they were saved."""
-    from curate_train import trainer
+    from curate_train import variants
 
     kept: list[Any] = []
-    save = trainer.save
+    save = variants.save
 
-    def keep(model: Any, folder: Path) -> None:
+    def keep(model: Any, folder: Path, **how: Any) -> None:
         kept.append(model)
-        save(model, folder)
+        save(model, folder, **how)
 
-    monkeypatch.setattr(trainer, "save", keep)
+    monkeypatch.setattr(variants, "save", keep)
     return kept
 
 

@@ -55,6 +55,9 @@ def test_published_shapes_have_their_published_number_of_parameters(tmp_path: Pa
         ({}, 41_943_040, 8_072_204_288),
         ({"rank": 64, "rslora": True}, 4 * 41_943_040, 8_198_033_408),
         ({"dora": True}, 43_319_296, 8_073_580_544),
+        ({"init": "pissa", "quant": "none"}, 41_943_040, 8_072_204_288),
+        ({"loraplus_ratio": 16.0}, 41_943_040, 8_072_204_288),
+        ({"adalora": True}, 41_943_040 * 3 // 2 + 224 * 24, 8_030_261_248 + 62_919_936),
     ],
 )
 def test_llama_8b_is_exact(tmp_path: Path, values: dict[str, Any], trainable: int, total: int) -> None:
@@ -79,6 +82,7 @@ FALCON_H1 = {"model_type": "falcon_h1", **dict.fromkeys(["vocab_size", "hidden_s
 REAL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     **{name: (small(config), {}) for name, (config, _) in CONFIGS.items()},
     "DoRA": (small(LLAMA_8B), {"dora": True}),
+    "AdaLoRA": (small(LLAMA_8B), {"adalora": True}),
     "Falcon-H1": (small(FALCON_H1), {}),
 }
 
@@ -195,6 +199,29 @@ def test_memory_grows_with_what_makes_it_grow(tmp_path: Path) -> None:
     assert memory(gradient_checkpointing=False).activations > 5 * nf4.activations
     full = estimate_full(model, settings, 2048, device="cuda")
     assert full.weights + full.gradients + full.optimizer == 16 * 8_030_261_248
+
+
+def test_the_memory_of_variants_is_that_of_what_they_keep(tmp_path: Path) -> None:
+    from curate_train.memory import estimate
+    from curate_train.plan import plan
+    from curate_train.settings import default_settings
+    from curate_train.shape import empty_model
+
+    file = written(tmp_path, small(LLAMA_8B))
+    model = empty_model(file)
+
+    def memory(**values: Any) -> Any:
+        settings = default_settings(quant="none", **values)
+        return estimate(model, counted(file, quant="none", **values)[0], settings, 256, device="cpu")
+
+    lora, dora, pissa, adalora = memory(), memory(dora=True), memory(init="pissa"), memory(adalora=True)
+    assert pissa == lora
+    assert dora.activations > lora.activations
+    assert lora.optimizer == 2 * lora.adapter  # Adam's two moments
+    assert adalora.optimizer == 5 * adalora.adapter  # and three figures of how important each weight is
+    planned = plan(file, default_settings(init="pissa", quant="none"), 256, room=1_000)
+    assert list(planned["memory"]) == ["full", "lora"]
+    assert planned["recommendation"]["why"].startswith("PiSSA needs 0.0 GB of 0.0")
 
 
 MEASURED = """

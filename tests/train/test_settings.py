@@ -50,6 +50,11 @@ def test_the_recipes_are_what_their_names_say() -> None:
     assert (made["small-data"].rank, made["small-data"].dropout) == (8, 0.1)
     assert (made["high-rank"].rank, made["high-rank"].rslora) == (64, True)
     assert made["quick"].max_steps == 24
+    methods = {name: settings.method for name, settings in made.items()}
+    assert methods["default"] == methods["quick"] == "QLoRA"
+    assert (methods["lora"], methods["dora"], methods["high-rank"]) == ("LoRA", "DoRA", "rsLoRA")
+    assert (methods["pissa"], methods["loraplus"], methods["adalora"]) == ("PiSSA", "LoRA+", "AdaLoRA")
+    assert (made["pissa"].alpha, made["pissa"].dropout) == (made["pissa"].rank, 0)  # as in its paper
 
 
 def test_a_config_is_the_same_after_a_trip_through_the_manifest() -> None:
@@ -63,6 +68,8 @@ def test_a_config_is_the_same_after_a_trip_through_the_manifest() -> None:
         ({}, "quik", "known: .*quick"),
         ({"lora_rank": 8}, None, "unknown training setting lora_rank; did you mean rank"),
         ({"dropout": 1.5}, None, "dropout = 1.5: input should be less than 1"),
+        ({"loraplus_ratio": 0.5}, None, "loraplus_ratio = 0.5: input should be greater than or equal to 1"),
+        ({"init": "olora"}, None, "init = 'olora': input should be 'kaiming' or 'pissa'"),
     ],
 )
 def test_wrong_settings_are_refused_with_what_is_known(flags: dict[str, int], recipe: str | None, said: str) -> None:

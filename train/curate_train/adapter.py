@@ -19,10 +19,16 @@ WEIGHTS = ("*.safetensors", "*.bin")
 PROBES, PROBE_BYTES = 64, 1 << 16
 
 
-def save(model: Any, folder: Path) -> None:
-    """Write adapter_config.json and adapter_model.safetensors: the same adapter gives the same bytes."""
-    # Without an explicit False, peft looks the base model up on the hub to compare its vocabulary.
-    model.save_pretrained(str(folder), save_embedding_layers=False)
+def save(model: Any, folder: Path, *, less: Path | None = None) -> None:
+    """Write adapter_config.json and adapter_model.safetensors: the same adapter gives the same bytes.
+
+    With `less`, the folder of an adapter, what is written is this one less that one: a LoRA of twice the rank.
+    """
+    model.save_pretrained(
+        str(folder),
+        save_embedding_layers=False,  # else peft looks the base model up on the hub to compare its vocabulary
+        path_initial_model_for_weight_conversion=str(less) if less else None,
+    )
     (folder / "README.md").unlink()  # peft's model card, of which every line is a blank to fill in
     file = folder / "adapter_config.json"
     config = json.loads(file.read_bytes())

@@ -20,6 +20,7 @@ from curate_train import advice
 from curate_train.batches import collate
 from curate_train.checkpoint import ADAPTER, best, complete
 from curate_train.curves import svg
+from curate_train.data import NOT_TRAINED
 from curate_train.engines.engine import described, loader_of, trainer_of
 from curate_train.log import Log
 from curate_train.loss import differs_from_full
@@ -30,6 +31,7 @@ from curate_train.progress import Progress
 from curate_train.shape import empty_model
 from curate_train.targets import adapted, choose
 from curate_train.trainer import FIXED, NotFinite, optimizer_name
+from curate_train.variants import refuse_few_steps, variant_of
 from curate_train.watch import Watch
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 RESULT = "result.json"
 # By how much the loss in chunks may differ from the one by full logits, which rounds them to bf16 as well.
 TOLERANCE = 1e-3
+COMPARED_TOKENS = 256
 
 
 @quiet()
@@ -89,6 +92,7 @@ def _fit(
 ) -> dict[str, Any]:
     started = time.perf_counter()
     progress = Progress()
+    refuse_few_steps(settings, len(train))
     targets = choose(empty_model(model_folder), settings)
     before_loading = in_use()
     base = loader_of(settings)(model_folder, settings.quant, settings.dtype)
@@ -96,8 +100,8 @@ def _fit(
         base.gradient_checkpointing_enable({"use_reentrant": False})
     set_seed(settings.seed)
     model = adapted(base, targets, settings)
-    trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    shortest = min(train, key=lambda row: len(row.ids))
+    variant = variant_of(model, settings, folder)
+    shortest = _end_of(min(train, key=lambda row: len(row.ids)))
     if settings.packing:
         refuse_mixing(model, train)
     with measuring(model):
@@ -108,8 +112,8 @@ def _fit(
     log = Log(folder / "log.jsonl", checkpoints[-1].step if checkpoints else -1)
     if not log.lines and (loss := mean_loss(model, val, settings.batch_size)) is not None:
         log.add({"step": 0, "val_loss": loss, "seconds": 0.0})
-    watch = Watch(log, progress, settings, lambda: mean_loss(model, val, settings.batch_size), len(val), trainable)
-    trainer = trainer_of(settings)(model, train, settings, folder, watch, full_logits=differs > TOLERANCE)
+    watch = Watch(log, progress, settings, lambda: mean_loss(model, val, settings.batch_size), len(val), variant)
+    trainer = trainer_of(settings)(variant, train, settings, folder, watch, full_logits=differs > TOLERANCE)
     steps = trainer.set_initial_training_values(trainer.args, trainer.get_train_dataloader())[-1]
     said = advice.before(steps, len(train))
     for line in [*_audit(targets), *said]:
@@ -127,7 +131,8 @@ def _fit(
     assert kept is not None
     _copy_adapter(kept.folder, folder / "adapter")
     (folder / "curves.svg").write_text(svg(log, kept.step))
-    said += advice.after(log.validation, log.losses, kept.step)
+    candidates = [(step, loss) for step, loss in log.validation if step == 0 or variant.is_settled(step)]
+    said += advice.after(candidates, log.losses, kept.step)
     tokens = sum(len(row.ids) for row in train) * trainer.state.epoch
     seconds = log.seconds
     return {
@@ -141,9 +146,10 @@ def _fit(
         "val_loss": {"before": log.validation[0][1] if log.validation else None, "after": kept.val_loss},
         "advice": said,
         "adapter": {
+            "method": settings.method,
             "targets": sorted(model.peft_config["default"].target_modules),
-            "parameters": sum(parameter.numel() for parameter in trainable.values()),
-            "dtype": sorted({str(parameter.dtype).removeprefix("torch.") for parameter in trainable.values()}),
+            "parameters": sum(parameter.numel() for parameter in variant.trainable.values()),
+            "dtype": sorted({str(parameter.dtype).removeprefix("torch.") for parameter in variant.trainable.values()}),
         },
         "audit": targets.as_json(),
         "loss": {"in_chunks": differs <= TOLERANCE, "differs_from_full_logits": differs},
@@ -163,6 +169,13 @@ def _fit(
             "step": round(seconds / trainer.state.global_step, 3),
         },
     }
+
+
+def _end_of(row: Row) -> Row:
+    """So much of a row, up to its last trained token, as full logits are never too many of."""
+    end = int((row.labels != NOT_TRAINED).nonzero()[0][-1]) + 1
+    start = max(0, end - COMPARED_TOKENS)
+    return row._replace(ids=row.ids[start:end], labels=row.labels[start:end])
 
 
 def _audit(targets: Any) -> list[str]:

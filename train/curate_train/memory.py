@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from curate_train.loss import base_of, summed_loss
+from curate_train.settings import flag
 from curate_train.shape import DTYPES, LiveBytes, empty_model, without_values
 from curate_train.targets import adapted, choose
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 # Half a byte, a byte of scale a block of 64, and a float of scale a block of 256 such scales.
 NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
 ADAM_BYTES, ADAM8_BYTES = 8, 2
+ALLOCATOR_BYTES = 12  # AdaLoRA: how sensitive the loss is to each weight now, on average, and how much that varies
 FP32_BYTES = 4
 SHORT = 64  # tokens of a rehearsed step
 # On the CPU the process takes more than its tensors: kernels' workspace, and holes that freed blocks leave behind. It
@@ -67,7 +69,7 @@ def estimate(model: Any, targets: Targets, settings: Settings, length: int, *, d
     if settings.quant == "nf4":  # each layer's weight is a matrix of the compute type while it is used
         activations += max(p.numel() for p in _quantised(model)) * element
     activations += trainable * element if settings.dtype == "bf16" else 0
-    moments = ADAM8_BYTES if device == "cuda" else ADAM_BYTES
+    moments = (ADAM8_BYTES if device == "cuda" else ADAM_BYTES) + (ALLOCATOR_BYTES if settings.adalora else 0)
     return Memory(
         weights=weight_bytes(model, settings.quant, element),
         adapter=trainable * FP32_BYTES,
@@ -163,7 +165,7 @@ def settings_that_fit(folder: Path, settings: Settings, length: int) -> str:
         return f"nothing smaller is left to try with rows of {length:,} tokens: curate tokens RUN --max-length N"
     room = available()
     change, needed = next(((c, n) for c, n in tried if n < 0.9 * room), tried[-1])
-    flags = " ".join(_flag(key, value) for key, value in change.items())
+    flags = " ".join(flag(*one) for one in change.items())
     return (
         f"it needs about {failed / 1e9:.1f} GB, {flags} about {needed / 1e9:.1f} GB ({room / 1e9:.1f} GB are free); "
         f"start over with: curate train RUN {flags} --force"
@@ -184,14 +186,9 @@ def _smaller(settings: Settings) -> list[dict[str, Any]]:
         if accumulate:
             change["accumulate"] = accumulate = accumulate * 2
         found.append(change)
-    if settings.quant != "nf4":
+    if settings.quant != "nf4" and settings.init != "pissa":
         found.append({**change, "quant": "nf4"})
     return found
-
-
-def _flag(key: str, value: Any) -> str:
-    flag = f"--{key.replace('_', '-')}"
-    return flag if value is True else f"{flag} {value}"
 
 
 def available() -> int:

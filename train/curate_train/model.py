@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import logging as transformers_logging
 
@@ -63,13 +64,15 @@ def load(folder: Path, quant: str, dtype: str = "bf16") -> Any:
             device_map={"": 0 if torch.cuda.is_available() else "cpu"},
             local_files_only=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise CurateError(f"{folder}: no causal language model that transformers can load ({reason})") from error
     model.config.use_cache = False
     model.requires_grad_(False)
     if model.device.type == "cpu":
-        _let_go_of_the_file(model, quant)
+        if quant == "nf4":  # what is left are the few that are not quantised
+            off_the_file(model)
+        give_memory_back()
     return model
 
 
@@ -77,15 +80,15 @@ def load(folder: Path, quant: str, dtype: str = "bf16") -> Any:
 MMAP_THRESHOLD, LARGE_BLOCK = -3, 2_000_000
 
 
-def _let_go_of_the_file(model: Any, quant: str) -> None:
-    """Give memory back that loading took and nothing needs: freed blocks, and the file that the weights were made of.
+def off_the_file(model: Any) -> None:
+    """Copy the frozen weights, which are views of the mapped file: one of them keeps all of it in memory."""
+    for parameter in model.parameters():
+        if parameter.is_floating_point() and not parameter.requires_grad:
+            parameter.data = parameter.data.clone()
 
-    The few that are not quantised are views of the mapped file, and keep all of it in memory.
-    """
-    if quant == "nf4":
-        for parameter in model.parameters():
-            if parameter.is_floating_point():
-                parameter.data = parameter.data.clone()
+
+def give_memory_back() -> None:
+    """What loading took and nothing needs any more."""
     gc.collect()
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # another C library than GNU's

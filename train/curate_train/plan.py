@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -50,8 +49,9 @@ def plan(source: Path, settings: Settings, length: int, room: int | None = None)
     kinds = {
         "full": estimate_full(model, settings, length, device=device),
         "lora": estimate(model, targets, settings.model_copy(update={"quant": "none"}), length, device=device),
-        "qlora": estimate(model, targets, settings.model_copy(update={"quant": "nf4"}), length, device=device),
     }
+    if settings.init != "pissa":
+        kinds["qlora"] = estimate(model, targets, settings.model_copy(update={"quant": "nf4"}), length, device=device)
     memory = {name: {**asdict(parts), "total": parts.total} for name, parts in kinds.items()}
     room = available() if room is None else room
     return {
@@ -73,21 +73,15 @@ def recommended(memory: dict[str, dict[str, int]], room: int) -> dict[str, str]:
         ("lora", "--quant none", "the base in bf16 fits: faster than 4 bits, and the adapter sees exact weights"),
         ("qlora", "--quant nf4", "the base fits in 4 bits only"),
     ):
-        if memory[kind]["total"] < MARGIN * room:
+        if kind in memory and memory[kind]["total"] < MARGIN * room:
             return {"kind": kind, "flags": flags, "why": why}
-    needed = memory["qlora"]["total"] / 1e9
+    name, least = ("QLoRA", memory["qlora"]) if "qlora" in memory else ("PiSSA", memory["lora"])
+    needed = f"{name} needs {least['total'] / 1e9:.1f} GB"
     return {
         "kind": "none",
         "flags": "--batch-size 1 --gradient-checkpointing",
-        "why": f"QLoRA needs {needed:.1f} GB of {room / 1e9:.1f}: take shorter rows, fewer at once, or a smaller model",
+        "why": f"{needed} of {room / 1e9:.1f}: take shorter rows, fewer at once, or a smaller model",
     }
-
-
-def steps_of(rows: Sequence[Row], settings: Settings) -> int:
-    """How many optimiser steps a training on these rows has."""
-    batches = math.ceil(len(rows) / settings.batch_size)
-    an_epoch = math.ceil(batches / settings.batches_a_step(len(rows)))
-    return settings.max_steps or math.ceil(settings.epochs * an_epoch)
 
 
 @quiet()
@@ -116,7 +110,7 @@ def measured_seconds(folder: Path, rows: Sequence[Row], settings: Settings) -> d
         seconds.append(time.perf_counter() - started)
     tokens = int(batch["attention_mask"].sum())
     a_token = min(seconds[1:]) / tokens
-    batches = steps_of(rows, settings) * settings.batches_a_step(len(rows))
+    batches = settings.steps(len(rows)) * settings.batches_a_step(len(rows))
     mean = sum(len(row.ids) for row in rows) / len(rows)
     return {"tokens_a_second": 1 / a_token, "seconds": a_token * mean * batches * settings.batch_size}
 

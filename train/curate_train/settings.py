@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
+import math
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from curate.config import checked
 from curate.errors import CurateError
 
 if TYPE_CHECKING:
@@ -20,6 +21,37 @@ DEFAULT = "default"
 # The short names by which the field knows some of them.
 ALIASES = {"lr": "learning_rate", "r": "rank", "bs": "batch_size"}
 FEW_ROWS, EFFECTIVE_BATCH, SMALL_EFFECTIVE_BATCH = 1_000, 16, 8
+# AdaLoRA starts with so many times the rank that it ends with (Zhang et al. 2023, section 4).
+ADALORA_START = 1.5
+IMPOSSIBLE: tuple[tuple[dict[str, Any], str], ...] = (
+    (
+        {"init": "pissa", "quant": "nf4"},
+        "PiSSA takes its start out of the base weights, which 4-bit weights are too coarse for; train it with "
+        "--quant none, or leave --init out",
+    ),
+    (
+        {"init": "pissa", "dora": True},
+        "PiSSA is saved as a plain LoRA, which has no place for DoRA's magnitudes; take one of the two",
+    ),
+    (
+        {"adalora": True, "dora": True},
+        "AdaLoRA has singular values in the place of DoRA's magnitudes; take one of the two",
+    ),
+    (
+        {"adalora": True, "rslora": True},
+        "AdaLoRA divides alpha by its rank whatever else is asked for; leave --rslora out",
+    ),
+    (
+        {"adalora": True, "init": "pissa"},
+        "AdaLoRA has a start of its own, random and with singular values of zero; leave --init out",
+    ),
+    (
+        {"adalora": True, "loraplus_ratio": ...},
+        "LoRA+ speeds up the half that starts at zero, and AdaLoRA has none; leave --loraplus-ratio out",
+    ),
+)
+"""Settings that cannot go together (`...`: any that is set), and what to do instead. What depends on the model beside
+them is refused in `targets`."""
 
 
 class Settings(BaseModel):
@@ -39,6 +71,9 @@ class Settings(BaseModel):
     dropout: float = Field(ge=0, lt=1)
     rslora: bool
     dora: bool
+    init: Literal["kaiming", "pissa"]
+    loraplus_ratio: float | None = Field(None, ge=1)
+    adalora: bool
     train_router: bool
     quant: Literal["nf4", "none"]
     dtype: Literal["bf16", "fp32"]
@@ -51,6 +86,37 @@ class Settings(BaseModel):
     patience: int | None = Field(None, ge=1)
     seed: int
     engine: Literal["curate", "trl", "unsloth"]
+
+    @model_validator(mode="after")
+    def _refuse_the_impossible(self) -> Self:
+        for together, said in IMPOSSIBLE:
+            here = {key: getattr(self, key) for key in together}
+            if all(here[key] == value or (value is ... and here[key]) for key, value in together.items()):
+                raise ValueError(f"{' and '.join(flag(*one) for one in here.items())}: {said}")
+        return self
+
+    @property
+    def method(self) -> str:
+        """What the field calls it: "QLoRA", "PiSSA", "DoRA + rsLoRA"."""
+        named = {
+            "DoRA": self.dora,
+            "rsLoRA": self.rslora,
+            "PiSSA": self.init == "pissa",
+            "LoRA+": self.loraplus_ratio,
+            "AdaLoRA": self.adalora,
+        }
+        plain = "QLoRA" if self.quant == "nf4" else "LoRA"
+        return " + ".join(name for name, is_on in named.items() if is_on) or plain
+
+    @property
+    def first_rank(self) -> int:
+        """The rank that training starts with; AdaLoRA ends with a mean of `rank`."""
+        return math.ceil(ADALORA_START * self.rank) if self.adalora else self.rank
+
+    def steps(self, rows: int) -> int:
+        """How many optimiser steps a training on so many rows has."""
+        an_epoch = math.ceil(math.ceil(rows / self.batch_size) / self.batches_a_step(rows))
+        return self.max_steps or math.ceil(self.epochs * an_epoch)
 
     def batches_a_step(self, rows: int) -> int:
         """How many batches make a step: as many as give the effective batch of the field, 16, or 8 for few rows."""
@@ -102,8 +168,8 @@ def resolve(
 
 
 def settings_of(config: Mapping[str, Any]) -> Settings:
-    """The settings inside a step's config."""
-    return Settings(**{name: config[name] for name in Settings.model_fields})
+    """The settings inside a step's config, which may be older than some of them."""
+    return default_settings(**{name: config[name] for name in Settings.model_fields if name in config})
 
 
 def sources(config: Mapping[str, Any]) -> dict[str, str]:
@@ -122,15 +188,13 @@ def _key(key: str) -> str:
 
 
 def validated(values: Mapping[str, Any], sources: Mapping[str, str]) -> Settings:
-    try:
-        return Settings(**values)
-    except ValidationError as invalid:
-        first = invalid.errors()[0]
-        key = str(first["loc"][0])
-        where = f"{source}: " if (source := sources.get(key, "flag")) != "flag" else ""
-        if first["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(key, Settings.model_fields, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(Settings.model_fields)}"
-            raise CurateError(f"{where}unknown training setting {key}; {hint}") from invalid
-        said = first["msg"]
-        raise CurateError(f"{where}{key} = {first['input']!r}: {said[0].lower()}{said[1:]}") from invalid
+    """Raises:
+    CurateError: an unknown setting, a value out of its range, or settings that cannot go together.
+    """
+    return checked(Settings, values, sources, "training setting")
+
+
+def flag(key: str, value: Any) -> str:
+    """A setting as it is typed."""
+    name = f"--{key.replace('_', '-')}"
+    return name if value is True else f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"

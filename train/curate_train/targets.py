@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import AdaLoraConfig, LoraConfig, get_peft_model
+from peft.tuners.adalora import AdaLoraLayer
 from transformers.pytorch_utils import Conv1D
 
 from curate.errors import CurateError
@@ -50,16 +51,17 @@ class Targets:
         names = {name for name, module in model.named_modules() if isinstance(module, LINEAR)}
         short = sorted({last(name) for name in self.adapted})
         meant = {name for name in names if last(name) in short}
-        return LoraConfig(
-            task_type="CAUSAL_LM",
-            r=settings.rank,
-            lora_alpha=settings.alpha,
-            lora_dropout=settings.dropout,
-            use_rslora=settings.rslora,
-            use_dora=settings.dora,
-            target_modules=short if meant == set(self.adapted) else sorted(self.adapted),
-            target_parameters=self.parameters or None,
-        )
+        common = {
+            "task_type": "CAUSAL_LM",
+            "lora_alpha": settings.alpha,
+            "lora_dropout": settings.dropout,
+            "target_modules": short if meant == set(self.adapted) else sorted(self.adapted),
+            "target_parameters": self.parameters or None,
+        }
+        if settings.adalora:
+            # How many steps there will be is said when training begins, see `variants`.
+            return AdaLoraConfig(**common, init_r=settings.first_rank, target_r=settings.rank, total_step=1)
+        return LoraConfig(**common, r=settings.rank, use_rslora=settings.rslora, use_dora=settings.dora)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -81,7 +83,8 @@ def choose(model: Any, settings: Settings) -> Targets:
     gradient reaches, as Jamba's `dt_proj`.
 
     Raises:
-        CurateError: no layer is left, or the router is to be trained where there is none or with dropout.
+        CurateError: no layer is left; the router is to be trained where there is none, or by what peft cannot; or PiSSA
+            is to start from more singular values than a layer has.
     """
     found = _by_kind(model, settings)
     found = _without_refused(model, found, settings)
@@ -91,18 +94,36 @@ def choose(model: Any, settings: Settings) -> Targets:
             f"the model ({model.config.model_type}) has no linear layer that could be adapted; "
             f"left out: {', '.join(found.missed) or 'nothing'}"
         )
+    if settings.init == "pissa":
+        _refuse_more_than_there_is(model, found, settings)
     return found
+
+
+def _refuse_more_than_there_is(model: Any, targets: Targets, settings: Settings) -> None:
+    sides = {name: min(model.get_submodule(name).weight.shape) for name in targets.adapted}
+    narrowest = min(sides, key=lambda name: sides[name])
+    if settings.rank > sides[narrowest]:
+        raise CurateError(
+            f"--init pissa and --rank {settings.rank}: {narrowest} has {sides[narrowest]} singular values only; "
+            f"take --rank {sides[narrowest]} or less"
+        )
 
 
 def adapted(model: Any, targets: Targets, settings: Settings, *, empty: bool = False) -> Any:
     """The model with the adapter on it: a peft model. It changes `model`."""
-    return get_peft_model(model, targets.config(settings, model), low_cpu_mem_usage=empty)
+    made = get_peft_model(model, targets.config(settings, model), low_cpu_mem_usage=empty)
+    for layer in made.modules() if settings.adalora else ():
+        if isinstance(layer, AdaLoraLayer):  # its divisor; peft would train it where the base is bf16, and not save it
+            rank = layer.ranknum["default"].data
+            layer.ranknum["default"] = torch.nn.Parameter(rank.to("meta") if empty else rank, requires_grad=False)
+    return made
 
 
 def parameters(model: Any) -> tuple[int, int]:
     """How many parameters are trained, and how many there are in all."""
     trainable, total = model.get_nb_trainable_parameters()
-    return int(trainable), int(total)
+    counters = sum(p.numel() for name, p in model.named_parameters() if ".ranknum." in name)  # AdaLoRA's, no weights
+    return int(trainable), int(total) - counters
 
 
 def last(name: str) -> str:
@@ -150,6 +171,11 @@ def _by_kind(model: Any, settings: Settings) -> Targets:
         del targets.missed[EXPERT]
     if settings.train_router and not targets.routers:
         raise CurateError(f"--train-router: the model ({model.config.model_type}) has no router")
+    if targets.parameters and (settings.dora or settings.adalora or settings.init == "pissa"):
+        raise CurateError(
+            f"--train-router: peft adapts the routers of this model by plain LoRA only, not by {settings.method}; "
+            "leave one of the two out"
+        )
     if targets.parameters and settings.dropout:
         raise CurateError("--train-router: peft adapts the routers of this model without dropout only: --dropout 0")
     return targets

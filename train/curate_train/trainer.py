@@ -1,5 +1,5 @@
-"""transformers' Trainer with the four things that are ours: the loss, the order of the rows, what a checkpoint is, and
-that each step's dropout is drawn from the seed and the step alone."""
+"""transformers' Trainer with the things that are ours: the loss, the order of the rows, what a checkpoint is, what goes
+with a variant of LoRA, and that each step's dropout is drawn from the seed and the step alone."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from peft.optimizers import create_loraplus_optimizer
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from curate.errors import CurateError
-from curate_train.adapter import save
 from curate_train.batches import Order, collate, pack
 from curate_train.checkpoint import explaining_a_full_disk, prune, seal
 from curate_train.loss import summed_loss, trained_hidden
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from curate_train.data import Row
     from curate_train.settings import Settings
+    from curate_train.variants import Variant
 
 # The rest of what decides the result, under the names of transformers' TrainingArguments.
 FIXED: dict[str, Any] = {"adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8}
@@ -34,17 +35,25 @@ class NotFinite(CurateError):
 class TokenTrainer(Trainer):  # type: ignore[misc]
     """Trains on `Row`s, writes to `checkpoints`, and takes the loss by the model's own logits with `full_logits`."""
 
+    optimizer: Any
+
     def __init__(
-        self, model: Any, rows: Sequence[Row], settings: Settings, checkpoints: Path, callback: Any, full_logits: bool
+        self,
+        variant: Variant,
+        rows: Sequence[Row],
+        settings: Settings,
+        checkpoints: Path,
+        callback: Any,
+        full_logits: bool,
     ) -> None:
         self.settings, self.rows, self.full_logits = settings, rows, full_logits
-        self.watch = callback
+        self.watch, self.variant = callback, variant
         super().__init__(
-            model,
+            variant.model,
             arguments(settings, checkpoints, len(rows)),
             data_collator=self.batch,
             train_dataset=list(rows),
-            callbacks=[callback],
+            callbacks=[callback, variant],
         )
         self.remove_callback(PrinterCallback)  # it prints to standard output, which carries the result only
         self.model_accepts_loss_kwargs = True  # the loss is the mean over the tokens of a whole step, not of a batch
@@ -63,24 +72,46 @@ class TokenTrainer(Trainer):  # type: ignore[misc]
         with computing(model, self.settings):
             if self.full_logits:
                 batch = {key: value for key, value in inputs.items() if key not in ("labels", "rows")}
-                logits = model(**batch, use_cache=False).logits[:, :-1].float().transpose(1, 2)
-                loss = torch.nn.functional.cross_entropy(logits, inputs["labels"][:, 1:], reduction="sum")
+                logits = model(**batch, use_cache=False).logits[:, :-1].float().flatten(0, 1)
+                loss = torch.nn.functional.cross_entropy(logits, inputs["labels"][:, 1:].flatten(), reduction="sum")
+                loss = loss / num_items_in_batch
             else:
-                loss = summed_loss(model, *trained_hidden(model, inputs))
+                loss = summed_loss(model, *trained_hidden(model, inputs), over=num_items_in_batch)
         if not torch.isfinite(loss):
             raise NotFinite(f"the loss of {', '.join(inputs['rows'])} is {loss.item()}")
         self.watch.seen(inputs["rows"])
-        return loss / num_items_in_batch
+        if (penalty := self.variant.penalty()) is not None:
+            # Its gradient, once a step, and not its value: what is logged stays the loss of the tokens.
+            loss = loss + (penalty - penalty.detach()) / self.current_gradient_accumulation_steps
+        return loss
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        if self.settings.loraplus_ratio is None or self.optimizer is not None:
+            return super().create_optimizer(model)
+        kind, values = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+        self.optimizer = create_loraplus_optimizer(
+            self.model,
+            kind,
+            loraplus_lr_ratio=self.settings.loraplus_ratio,
+            loraplus_weight_decay=self.settings.weight_decay,
+            **values,
+        )
+        return self.optimizer
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        save(self.model, Path(output_dir or self.args.output_dir))
+        self.variant.save(Path(output_dir or self.args.output_dir))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        if not self.variant.load(Path(resume_from_checkpoint)):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         folder = Path(self.args.output_dir)
         with explaining_a_full_disk(folder):
             super()._save_checkpoint(model, trial)
             step = self.state.global_step
-            seal(folder / f"checkpoint-{step}", step, self.watch.val_loss_at(step))
+            val_loss = self.watch.val_loss_at(step) if self.variant.is_settled(step) else None
+            seal(folder / f"checkpoint-{step}", step, val_loss)
             prune(folder)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from curate_train.log import Log
     from curate_train.progress import Progress
     from curate_train.settings import Settings
+    from curate_train.variants import Variant
 
 SAVES_A_RUN = 10
 # Validating takes about a third of the time of training on as many rows: it is kept to a fifth of the whole.
@@ -28,7 +29,7 @@ SEED_STRIDE = 1_000_003
 
 
 class Watch(TrainerCallback):  # type: ignore[misc]
-    """`validate` measures the validation loss (None without rows), `trainable` are the parameters by name."""
+    """`validate` measures the validation loss (None without rows), `variant` knows what is trained."""
 
     def __init__(
         self,
@@ -37,9 +38,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         settings: Settings,
         validate: Callable[[], float | None],
         validation_rows: int,
-        trainable: Any,
+        variant: Variant,
     ) -> None:
-        self.log, self.progress, self.settings, self.trainable = log, progress, settings, trainable
+        self.log, self.progress, self.settings, self.variant = log, progress, settings, variant
         self.validate, self.validation_rows = validate, validation_rows
         self.rows: list[str] = []
         self.measured = 0
@@ -76,11 +77,12 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.rows = []
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if state.global_step == 0 and (dead := [name for name, p in self.trainable.items() if p.grad is None]):
+        trainable = self.variant.trainable
+        if state.global_step == 0 and (dead := [name for name, p in trainable.items() if p.grad is None]):
             raise CurateError(
                 f"{len(dead)} parts of the adapter have no gradient, so would never be trained: {dead[0]}"
             )
-        squares = torch.stack([p.grad.float().square().sum() for p in self.trainable.values() if p.grad is not None])
+        squares = torch.stack([p.grad.float().square().sum() for p in trainable.values() if p.grad is not None])
         if not torch.isfinite(squares.sum()):
             from curate_train.trainer import NotFinite
 
@@ -128,7 +130,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         seconds = round(time.perf_counter() - self.started, 3)
         self.log.add({"step": state.global_step, "val_loss": loss, "seconds": seconds})
         self.progress.validated(state.global_step, loss)
-        patience, losses = self.settings.patience, [loss for _, loss in self.log.validation]
+        patience = self.settings.patience
+        losses = [loss for step, loss in self.log.validation if self.variant.is_settled(step)]
         if patience and len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience]):
             self.stopped_early = state.global_step < state.max_steps
             control.should_training_stop = True

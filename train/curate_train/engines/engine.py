@@ -63,8 +63,8 @@ def refuse(settings: Settings) -> None:
 
 
 def trainer_of(settings: Settings) -> Callable[..., Any]:
-    """The trainer of an engine: each is made of the model, the rows, the settings, the folder of the checkpoints, the
-    callback, and whether the loss is to be taken by the model's own logits."""
+    """The trainer of an engine: each is made of the variant with its model, the rows, the settings, the folder of the
+    checkpoints, the callback, and whether the loss is to be taken by the model's own logits."""
     if settings.engine == TRL:
         from curate_train.engines.trl import TrlTrainer
 

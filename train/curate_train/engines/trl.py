@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from curate_train.data import Row
     from curate_train.settings import Settings
+    from curate_train.variants import Variant
 
 # What SFTTrainer would otherwise do to rows: cut them at 1,024 tokens, drop what that leaves without a trained token,
 # look for masks that it knows, pack.
@@ -44,7 +45,13 @@ class TrlTrainer(SFTTrainer):  # type: ignore[misc]
     """
 
     def __init__(
-        self, model: Any, rows: Sequence[Row], settings: Settings, checkpoints: Path, callback: Any, full_logits: bool
+        self,
+        variant: Variant,
+        rows: Sequence[Row],
+        settings: Settings,
+        checkpoints: Path,
+        callback: Any,
+        full_logits: bool,
     ) -> None:
         if full_logits:
             raise CurateError(
@@ -52,6 +59,7 @@ class TrlTrainer(SFTTrainer):  # type: ignore[misc]
                 "leave --engine out"
             )
         self.settings, self.rows, self.watch = settings, rows, callback
+        model = variant.model
         exact = {name: value.detach().clone() for name, value in model.named_parameters() if value.requires_grad}
         usual = arguments(settings, checkpoints, len(rows)).to_dict()
         super().__init__(
