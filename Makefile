@@ -3,7 +3,7 @@
 
 BIN := .venv/bin
 STAMP := .venv/.installed
-# Flags for the demo: make demo DEMO='--fast --no-serve'
+# Flags for the demo: make demo DEMO='--quick --no-serve'
 DEMO ?=
 # The first of these that runs and is new enough. `make PYTHON=/path/to/python setup` overrides it.
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11 python,\

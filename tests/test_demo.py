@@ -49,7 +49,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, str]:
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "demo"
     with FileLock(f"{shared}.lock"):
         if not shared.exists():
-            printed = run_curate("demo", "--fast", "--no-serve", "--run", str(shared / "run"))
+            printed = run_curate("demo", "--quick", "--no-serve", "--run", str(shared / "run"))
             (shared / "printed.txt").write_text(printed, encoding="utf-8")
     return Run.open(shared / "run"), (shared / "printed.txt").read_text(encoding="utf-8")
 
@@ -146,7 +146,7 @@ def test_the_demo_again_makes_again_only_what_depends_on_what_is_new(demo: tuple
     run, _ = demo
     adapter = run / "train/adapter/adapter_model.safetensors"
     before = adapter.stat().st_mtime_ns
-    printed = run_curate("demo", "--fast", "--no-serve", "--run", str(run.folder))
+    printed = run_curate("demo", "--quick", "--no-serve", "--run", str(run.folder))
     # The check knows now which findings a person accepted, so the rows are cleaned once more, to the same bytes.
     assert printed.count("(up to date)") == len(["split", "tokens", "train", "evaluate", "report"])
     assert adapter.stat().st_mtime_ns == before

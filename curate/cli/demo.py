@@ -12,29 +12,29 @@ import click
 EPILOG = """\b
 Examples:
   curate demo                                 about 5 minutes on two cores, ending in an open report
-  curate demo --fast --no-serve               about 2 minutes, for tests: too short to learn anything
+  curate demo --quick --no-serve              about 2 minutes, for tests: too short to learn anything
   curate demo --run runs/mine --no-browser
 """
 DATA, DECISIONS = "support.jsonl", "support.decisions.jsonl"
 MODEL = "SmolLM2-135M-Instruct"
 SPLIT = ["--val", "0.03", "--test", "0.07"]
 TRAIN = ["--recipe", "quick", "--max-steps", "48", "--learning-rate", "1e-3"]
-FAST_SPLIT = ["--val", "0.01", "--test", "0.02"]
-FAST_TRAIN = ["--recipe", "quick", "--max-steps", "4", "--batch-size", "2"]
-FAST_EVALUATE = ["--shots", "2"]
+QUICK_SPLIT = ["--val", "0.01", "--test", "0.02"]
+QUICK_TRAIN = ["--recipe", "quick", "--max-steps", "4", "--batch-size", "2"]
+QUICK_EVALUATE = ["--shots", "2"]
 
 
 @click.command(epilog=EPILOG)
 @click.option(
-    "--run", "folder", type=click.Path(path_type=Path), help="The run folder.  [default: runs/demo, or runs/demo-fast]"
+    "--run", "folder", type=click.Path(path_type=Path), help="The run folder.  [default: runs/demo, or runs/demo-quick]"
 )
 @click.option(
     "--model", type=click.Path(path_type=Path), help=f"Where the model is.  [default: {MODEL} beside the run]"
 )
-@click.option("--fast", is_flag=True, help="A fit and a test set as short as they can be: to see that all of it runs.")
+@click.option("--quick", is_flag=True, help="A fit and a test set as short as they can be: to see that all of it runs.")
 @click.option("--no-browser", is_flag=True, help="Print the address of the report and open no browser.")
 @click.option("--no-serve", is_flag=True, help="End with the command that shows the report.")
-def demo(folder: Path | None, model: Path | None, fast: bool, no_browser: bool, no_serve: bool) -> int:
+def demo(folder: Path | None, model: Path | None, quick: bool, no_browser: bool, no_serve: bool) -> int:
     """Run the whole chain on samples/support.jsonl: check, review, clean, split, tokens, train, evaluate, report.
 
     Every step is the command that is printed above it. The model is SmolLM2-135M-Instruct, which the package
@@ -44,7 +44,7 @@ def demo(folder: Path | None, model: Path | None, fast: bool, no_browser: bool, 
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' own bars: each step says itself how far it is
     samples = samples_folder()
-    folder = folder or Path("runs", "demo-fast" if fast else "demo")
+    folder = folder or Path("runs", "demo-quick" if quick else "demo")
     from curate.demo_model import demo_model
 
     model = model or folder.parent / MODEL
@@ -58,10 +58,10 @@ def demo(folder: Path | None, model: Path | None, fast: bool, no_browser: bool, 
         *("decisions", "import", run, samples / DECISIONS),
     )
     step("Drop what is broken, said twice, or was decided so.", "clean", run)
-    step("Hold rows out.", "split", run, *(FAST_SPLIT if fast else SPLIT))
+    step("Hold rows out.", "split", run, *(QUICK_SPLIT if quick else SPLIT))
     step("Token ids by the model's own template, and which of them are learned.", "tokens", run, "--model", model)
-    step("Train an adapter on the 4-bit model.", "train", run, *(FAST_TRAIN if fast else TRAIN))
-    step("Have the arms answer the rows that were held out.", "evaluate", run, *(FAST_EVALUATE if fast else ()))
+    step("Train an adapter on the 4-bit model.", "train", run, *(QUICK_TRAIN if quick else TRAIN))
+    step("Have the arms answer the rows that were held out.", "evaluate", run, *(QUICK_EVALUATE if quick else ()))
     step("What do the scores allow to say?", "report", run, "--no-serve")
     click.echo(f"\nThe whole chain took {time.perf_counter() - started:.0f} s.")
     if no_serve:

@@ -19,6 +19,8 @@ Examples:
   curate evaluate runs/support --shots 3           three examples before a question, not chosen on validation rows
   curate evaluate runs/support --batch-size 32     faster where there is memory for it
   curate evaluate runs/support --bigger http://localhost:8000/v1#Qwen/Qwen3-32B    against a big model, prompted
+  curate evaluate runs/support --tasks gsm8k,mine.yaml --task-limit 200
+                                                   and what it forgot, on tasks of lm-eval
   curate evaluate runs/support --folds             every row, each by an adapter that never saw it
   curate evaluate runs/support --seeds 3           of fine-tuning and not of one adapter: trains two more
   curate evaluate runs/support --gpu-hour 2 --price-in 0.5 --price-out 1.5    when the training has paid
@@ -37,6 +39,20 @@ PRICE = click.FloatRange(min=0)
 @click.option(
     "--bigger", multiple=True, metavar="URL#MODEL", help="Also ask this model, behind an OpenAI-compatible endpoint."
 )
+@click.option(
+    "--unquantised/--no-unquantised",
+    default=None,
+    help="Prompt the base model in bf16 too, where it was trained in 4 bits.  [default: where it fits]",
+)
+@click.option("--adapter", type=click.Path(path_type=Path), help="Another adapter, of the same base.")
+@click.option(
+    "--max-new-tokens", type=click.IntRange(min=1), help="Cut answers there.  [default: beyond all references]"
+)
+@click.option("--generic", type=click.Path(path_type=Path), help="Text to measure forgetting on.  [default: our own]")
+@click.option(
+    "--tasks", multiple=True, metavar="NAME,...", help="Tasks of lm-eval before and after: names, YAML files, folders."
+)
+@click.option("--task-limit", type=click.IntRange(min=1), help="Examples of each task.  [default: all]")
 @click.option("--metric", help="The metric that the verdict rests on.  [default: chosen from the training answers]")
 @click.option(
     "--margin", type=click.FloatRange(min=0, min_open=True), help="Smallest gain that matters, in points.  [default: 2]"
@@ -54,7 +70,8 @@ def evaluate(run: Path, folds: bool, seeds: int | None, force: bool, fail_if_wor
     """Have the adapter of RUN answer the held-out rows, and the base model with several prompts, and compare them.
 
     The base model is asked plainly, with a few training examples, with those nearest to the question, and with passages
-    of --docs. How many examples, and whether the prompt describes the form of the answer, is chosen on validation rows.
+    of --docs; as it was trained on, and in bf16. How many examples, and whether the prompt describes the form of the
+    answer, is chosen on validation rows.
     Metric, margin and arms are written to run.json before the first test row is answered. A run that was stopped goes
     on where it was: no prompt is answered twice. Steps of RUN that are out of date are made first.
 
@@ -73,14 +90,16 @@ def evaluate(run: Path, folds: bool, seeds: int | None, force: bool, fail_if_wor
     from curate.cli.chain import make_with_earlier
     from curate.errors import CurateError
     from curate.run import Run
-    from curate.run.data import as_seen_from
+    from curate.run.data import as_seen_from, kept_name
     from curate_evaluate.prices import prices_of
 
     opened = Run.open(run)
-    for name in ("docs", "prompt", "bertscore"):
+    for name in ("docs", "prompt", "adapter", "generic", "bertscore"):
         if given[name] is not None:
             given[name] = as_seen_from(opened, [str(given[name])])[0]
     given["bigger"] = named(given["bigger"])
+    names = [name for words in given["tasks"] for name in words.split(",") if name]
+    given["tasks"] = [kept_name(opened, name) for name in names] or None
     settings = {key: value for key, value in given.items() if value is not None}
     prices_of(settings)
     if folds and seeds:

@@ -1,4 +1,4 @@
-"""The answers that models gave, one line each, only ever appended to: what was answered once is not asked again.
+"""The answers that models gave, one line each: what was answered once is not asked again.
 
 A key is the hash of everything an answer depends on: the model, the adapter, the precision, the template with its
 arguments, how it is decoded, and the prompt. lm-eval's own cache knows only the prompt, so that one model reads the
@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+
+from curate_evaluate.kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,8 @@ class Answer:
         prompt_tokens: how many it got.
         sent_sha256: the hash of their ids, as the model got them.
         seconds: the time of its batch, by the number of answers in it.
+        memory_bytes: the most that was in use during its batch: of the GPU where there is one, else of the process;
+            None where nobody can tell.
     """
 
     text: str
@@ -37,45 +40,14 @@ class Answer:
     prompt_tokens: int
     sent_sha256: str
     seconds: float
+    memory_bytes: int | None = None
 
 
-class Answers:
-    """The answers in a file. Lines of a process that was killed while it wrote are left out."""
+class Answers(Kept[Answer]):
+    """The answers in a file."""
 
     def __init__(self, file: Path) -> None:
-        self.file = file
-        self._known: dict[str, Answer] = {}
-        data = file.read_bytes() if file.exists() else b""
-        # Without its line feed the last line was never finished; the next one must not be joined to it.
-        self._torn = bool(data) and not data.endswith(b"\n")
-        for line in data.splitlines():
-            try:
-                entry = json.loads(line)
-                key: str = entry.pop("key")
-                self._known[key] = Answer(**entry)
-            except (ValueError, TypeError, KeyError, AttributeError):
-                continue
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-    def get(self, key: str) -> Answer | None:
-        """The answer with this key; None where it was never given."""
-        return self._known.get(key)
-
-    def add(self, answers: Mapping[str, Answer]) -> None:
-        """Append what is new, and have the disk hold it before anything goes on."""
-        new = {key: answer for key, answer in answers.items() if key not in self._known}
-        if not new:
-            return
-        lines = "".join(f"{json.dumps({'key': key, **asdict(answer)})}\n" for key, answer in new.items())
-        descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "ab") as file:
-            file.write(f"{chr(10) * self._torn}{lines}".encode())
-            file.flush()
-            os.fsync(descriptor)
-        self._torn = False
-        self._known |= new
+        super().__init__(file, Answer, asdict)
 
     def add_all(self, others: Answers) -> None:
         """Append those of another file, which holds answers of the same prompts."""

@@ -1,67 +1,29 @@
-"""One loaded model that answers for all arms, through lm-eval, and keeps every answer."""
+"""A loaded model that answers for its arms, through lm-eval, and keeps every answer."""
 
 from __future__ import annotations
 
-import json
-import logging
 import sys
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from curate.errors import CurateError
 from curate_evaluate.answers import Answer, Answers, key_of
 from curate_evaluate.arms.cases import ids_hash
+from curate_evaluate.loaded import quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
-    from peft import PeftModel
     from transformers import PreTrainedTokenizerBase
 
+    from curate_evaluate.loaded import Loaded
+
 SECONDS_BETWEEN_LINES = 5.0
-# Initialisations that leave the base weights as they are, so that switching the adapter off gives the base model.
-KEEPS_THE_BASE = (True, False, "gaussian")
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without the libraries' own progress bars, hints and notices of renamed arguments."""
-    from curate_train.model import quiet as quiet_transformers
-
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    with quiet_transformers():
-        yield
-
-
-@quiet()
-def load(base: Path, adapter: Path, *, quant: str) -> tuple[PeftModel, PreTrainedTokenizerBase]:
-    """The base model as it was trained (`quant`: "nf4" or "none"), with the adapter on it, and its tokenizer.
-
-    Raises:
-        CurateError: the adapter changed the weights of its base, so that without it the model is not the base.
-    """
-    from peft import PeftModel
-    from transformers import AutoTokenizer
-
-    from curate_train import model as model_files
-
-    init = json.loads((adapter / "adapter_config.json").read_bytes()).get("init_lora_weights", True)
-    if init not in KEEPS_THE_BASE:
-        raise CurateError(
-            f"{adapter}: an adapter initialised by {init} changes the base model, which then cannot be measured by "
-            "switching the adapter off; convert it to a plain LoRA first"
-        )
-    model = model_files.load(base, quant)
-    model.config.use_cache = True  # off while training
-    tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
-    return PeftModel.from_pretrained(model, adapter).eval(), tokenizer
 
 
 class Decoder:
-    """Answers prompts, greedily and in fixed batches, with the adapter or without.
+    """Answers prompts in fixed batches, with the adapter or without, greedily or with the model's own sampling.
 
     What is in `answers` is not asked again. Batches are always those of all prompts of a call, so that a call which
     goes on after a kill answers as one that was never interrupted: in bf16 an answer may depend on its neighbours.
@@ -69,41 +31,49 @@ class Decoder:
 
     def __init__(
         self,
-        load: Callable[[], tuple[PeftModel, PreTrainedTokenizerBase]],
+        load: Callable[[], Loaded],
         *,
         answers: Answers,
         identity: Mapping[str, Any],
-        adapter: str,
+        adapter: str | None,
         stop_token_id: int,
         batch_size: int,
+        sampling: Mapping[str, Any] | None = None,
+        seed: int = 0,
     ) -> None:
         """Prepare; the model is loaded when the first answer is missing.
 
         Args:
-            load: gives the model with its adapter, and the tokenizer.
+            load: gives the model, with its adapter on it, and the tokenizer.
             answers: those that are known, and where new ones go.
             identity: what is asked, but for the adapter: model, precision, template, arguments.
-            adapter: the hash of its folder.
+            adapter: the hash of its folder; None where the model has none.
             stop_token_id: at which an answer ends, beside the model's own stop tokens.
             batch_size: how many prompts are answered at once.
+            sampling: temperature, top_p and such, as `generate` of transformers has them; {} for greedy answers.
+            seed: of the sampling.
         """
-        self._load = load
-        self._loaded: tuple[PeftModel, PreTrainedTokenizerBase] | None = None
+        self.load = load
         self.answers = answers
         self.identity = dict(identity)
         self.adapter = adapter
         self.stop_token_id, self.batch_size = stop_token_id, batch_size
+        self.sampling, self.seed = dict(sampling or {}), seed
         self.asked = 0
 
     @property
     def decoding(self) -> dict[str, Any]:
         """How answers are made, but for their length."""
-        return {"method": "greedy", "stop_token_id": self.stop_token_id, "batch_size": self.batch_size}
+        found = {"method": "greedy", "stop_token_id": self.stop_token_id, "batch_size": self.batch_size}
+        return found | {"method": "sampled", **self.sampling, "seed": self.seed} if self.sampling else found
+
+    def who(self, *, tuned: bool) -> dict[str, Any]:
+        """What gives an answer: the model, with the adapter or without."""
+        return {**self.identity, "adapter": self.adapter if tuned else None}
 
     def key(self, prompt: str, *, tuned: bool, max_new_tokens: int) -> str:
         """The key of an answer."""
-        identity = {**self.identity, "adapter": self.adapter if tuned else None}
-        return key_of(identity, {**self.decoding, "max_new_tokens": max_new_tokens}, prompt)
+        return key_of(self.who(tuned=tuned), {**self.decoding, "max_new_tokens": max_new_tokens}, prompt)
 
     def answer(
         self, name: str, prompts: Sequence[str], lengths: Sequence[int], *, tuned: bool, max_new_tokens: int
@@ -133,26 +103,31 @@ class Decoder:
 
     @quiet()
     def _answer(self, batches: list[list[tuple[str, str]]], name: str, tuned: bool, max_new_tokens: int) -> None:
-        if self._loaded is None:
-            self._loaded = self._load()
-        model, tokenizer = self._loaded
+        import torch
+
+        from curate_train.memory import peak, restart_peak
+
+        model, tokenizer = self.load()
         stop_ids = sorted({self.stop_token_id, *_own_stop_ids(model)})
         lm = recording_model(model, tokenizer, self.batch_size)
         progress = Progress(name, sum(map(len, batches)))
         options = {
-            "do_sample": False,
+            **({"temperature": 1.0, **self.sampling, "do_sample": True} if self.sampling else {"do_sample": False}),
             "max_gen_toks": max_new_tokens,
             "until": [tokenizer.decode(token) for token in stop_ids],
             "eos_token_id": stop_ids,
         }
-        with nullcontext() if tuned else model.disable_adapter():
+        with nullcontext() if tuned else without_adapter(model):
             for batch in batches:
+                # Of the batch, not of the run: one that goes on after a kill draws what it would have drawn.
+                torch.manual_seed(int(batch[0][0][:16], 16))
+                restart_peak()
                 started = time.perf_counter()
                 texts = lm.answer([prompt for _, prompt in batch], options)
-                seconds = (time.perf_counter() - started) / len(batch)
+                seconds, memory = (time.perf_counter() - started) / len(batch), peak()
                 self.answers.add(
                     {
-                        key: as_answer(text, lm.sent[prompt], stop_ids, seconds)
+                        key: as_answer(text, lm.sent[prompt], stop_ids, seconds, memory)
                         for (key, prompt), text in zip(batch, texts, strict=True)
                     }
                 )
@@ -160,7 +135,16 @@ class Decoder:
                 progress.add(len(batch))
 
 
-def as_answer(text: str, sent: tuple[list[int], list[int]], stop_ids: Sequence[int], seconds: float) -> Answer:
+def without_adapter(model: Any) -> AbstractContextManager[None]:
+    """The base model alone, whether an adapter is on it or not."""
+    from peft import PeftModel
+
+    return model.disable_adapter() if isinstance(model, PeftModel) else nullcontext()
+
+
+def as_answer(
+    text: str, sent: tuple[list[int], list[int]], stop_ids: Sequence[int], seconds: float, memory: int
+) -> Answer:
     prompt, generated = sent
     length = next((i for i, token in enumerate(generated) if token in stop_ids), None)
     return Answer(
@@ -170,6 +154,7 @@ def as_answer(text: str, sent: tuple[list[int], list[int]], stop_ids: Sequence[i
         prompt_tokens=len(prompt),
         sent_sha256=ids_hash(prompt),
         seconds=round(seconds, 4),
+        memory_bytes=memory,
     )
 
 
@@ -194,7 +179,7 @@ class Progress:
             )
 
 
-def recording_model(model: PeftModel, tokenizer: PreTrainedTokenizerBase, batch_size: int) -> Any:
+def recording_model(model: Any, tokenizer: PreTrainedTokenizerBase, batch_size: int) -> Any:
     """lm-eval's own model on ours. `sent` gives, by prompt, the ids that went in and those that came out."""
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
@@ -232,7 +217,7 @@ def recording_model(model: PeftModel, tokenizer: PreTrainedTokenizerBase, batch_
     return Recorder()
 
 
-def _own_stop_ids(model: PeftModel) -> list[int]:
+def _own_stop_ids(model: Any) -> list[int]:
     """The tokens at which the base model itself stops."""
     own = model.generation_config.eos_token_id
     return own if isinstance(own, list) else [] if own is None else [own]

@@ -8,22 +8,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
-from curate.run import file_hash
-from curate_evaluate import scoring
-from curate_evaluate.answerers import Local
+from curate.run.data import found_name
+from curate_evaluate import losses, scoring, tasks
 from curate_evaluate.answers import Answers
 from curate_evaluate.arms import Arm, Prompts, arms_for, format_line, read_cases, read_documents
-from curate_evaluate.arms.arm import ADAPTER, BASE, TUNED
+from curate_evaluate.arms.arm import TUNED, UNQUANTISED
 from curate_evaluate.arms.cases import refuse
 from curate_evaluate.choose import ROWS, Choice, choose
 from curate_evaluate.contamination import leaked
-from curate_evaluate.decode import Decoder, load
 from curate_evaluate.endpoint import bigger_arms, endpoints
 from curate_evaluate.metrics import METRICS, Fit, fit, score
+from curate_evaluate.models import Models
 from curate_evaluate.prices import costs_of, prices_of
 from curate_evaluate.render import Refused
 from curate_evaluate.slices import slices
 from curate_evaluate.verdict import Plan, declare
+from curate_train.adapter import BASE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,13 +32,14 @@ if TYPE_CHECKING:
     from curate.model import Model
     from curate.run import Run
     from curate.run.step import Config
-    from curate_evaluate.answerers import Answerer
     from curate_evaluate.answers import Answer
     from curate_evaluate.arms import Case
     from curate_evaluate.scoring import Scored
 
 # An answer may be a little longer than every reference before it is cut: a quarter more, and 16 tokens for the short.
 MARGIN_SHARE, MARGIN_TOKENS = 4, 16
+# Thoughts are longer than any reference that has none; so many tokens, or half of what the model reads.
+THINKING_TOKENS = 2048
 ANSWERS = "answers.jsonl"
 # Computed whatever the data: what the page sorts by, and what a person asks first.
 ALWAYS = ("exact_match", "chrf")
@@ -57,7 +58,9 @@ class Evaluated:
 class Evaluation:
     """The held-out rows of a run, to be answered by all arms."""
 
-    def __init__(self, run: Run, config: Config, model: Model, base: Path, training: Mapping[str, Any]) -> None:
+    def __init__(
+        self, run: Run, config: Config, model: Model, base: Path, adapter: Path, training: Mapping[str, Any]
+    ) -> None:
         """Read the rows and fix what can be fixed without a model.
 
         Args:
@@ -65,10 +68,12 @@ class Evaluation:
             config: of the step.
             model: its tokenizer and template.
             base: the folder of the base model.
+            adapter: the folder of the adapter.
             training: train/train.json.
 
         Raises:
-            CurateError: no held-out or training rows, an unknown metric, no documents.
+            CurateError: no held-out or training rows, an unknown metric, no documents, another base than the adapter's,
+                no general text, a task that cannot be loaded.
         """
         self.of, self.config, self.model = run, config, model
         self.prices, self.training = prices_of(config), training
@@ -84,7 +89,7 @@ class Evaluation:
         self.fit = self._fit()
         self.passages = read_documents(run.source(config["docs"])) if config["docs"] else []
         system = run.source(config["prompt"]).read_text("utf-8").strip() if config["prompt"] else None
-        references = [case.reference for case in self.train]
+        references = [scoring.without_thoughts(case.reference) for case in self.train]
         self.prompts = Prompts(
             self.train,
             format_line(self.fit, references),
@@ -92,31 +97,18 @@ class Evaluation:
             system=system,
             seed=config["seed"],
         )
-        longest = max(case.answer_length for case in [*self.test, *self.val])
-        self.max_new_tokens = longest + longest // MARGIN_SHARE + MARGIN_TOKENS
-        quant = training["settings"]["quant"]["value"]
-        adapter = run / "train" / "adapter"
-        self.decoder = Decoder(
-            partial(load, base, adapter, quant=quant),
-            answers=Answers(run / ANSWERS),
-            identity={
-                "model": {key: training["model"][key] for key in ("sha256", "weights")},
-                "precision": quant if quant != "none" else "bf16",
-                "template": tokens["template_sha256"],
-                "arguments": tokens["template_args"],
-            },
-            adapter=file_hash(adapter),
-            stop_token_id=tokens["stop_token_id"],
-            batch_size=config["batch_size"],
-        )
-        shape = json.loads((base / "config.json").read_bytes())
-        room = shape.get("text_config", shape).get("max_position_embeddings") or 10**9
-        self.answerers: dict[str, Answerer] = {
-            name: Local(model, self.decoder, tuned=name == ADAPTER, room=room) for name in (ADAPTER, BASE)
-        }
-        self.bigger = endpoints(config["bigger"], self.decoder.answers, lambda text: len(model.chat.ids(text)))
+        answers = Answers(run / ANSWERS)
+        self.models = Models(run, config, model, base, adapter, training, answers)
+        self.bigger = endpoints(config["bigger"], answers, lambda text: len(model.chat.ids(text)))
+        self.answerers = self.models.answerers
         self.answerers |= self.bigger
-        self.not_tested: list[str] = []
+        thinks = self.models.think(self.train)
+        self.max_new_tokens = config["max_new_tokens"] or self._room_for_answers(thinks)
+        # Before anything is answered: who mistypes a name is told at once.
+        generic = run.source(config["generic"]) if config["generic"] else None
+        self.loss_rows = {"answers": losses.held_out_rows(run, base), "generic": losses.generic_rows(base, generic)}
+        self.tasks = {spec: tasks.loader(spec) for spec in (found_name(run, spec) for spec in config["tasks"])}
+        self.not_tested = _unknown_rows(run, adapter)
 
     def run(self) -> Evaluated:
         """Choose the prompts on validation rows, declare the plan, answer, score and decide.
@@ -133,6 +125,7 @@ class Evaluation:
                 nearest_shots=choice.nearest_shots,
                 form=choice.form,
                 passages=self.config["passages"] if self.passages else 0,
+                unquantised=self._unquantised(),
             )
             + bigger_arms(self.bigger, shots=choice.shots)
         )
@@ -144,16 +137,43 @@ class Evaluation:
             margin=self.config["margin"],
         )
         declare(self.of, plan)
-        references = [case.reference for case in self.test]
-        scored = [
-            scoring.score_arm(arm, self._answers(arm, self.test, prompts[arm.name]), references, self.fit)
-            for arm in arms
-        ]
-        facts = self._facts(plan, choice, scored, prompts)
-        return Evaluated(self.test, prompts, scored, facts | {"training": self._on_training_rows(scored[0])})
+        # Everything that is asked of one model, before the other is loaded in its place.
+        own = [arm for arm in arms if arm.answered_by != UNQUANTISED]
+        by_name = {arm.name: self._scored(arm, prompts[arm.name]) for arm in own}
+        beside = {"training": self._on_training_rows(by_name[TUNED]), **self._before_and_after()}
+        by_name |= {arm.name: self._scored(arm, prompts[arm.name]) for arm in arms if arm.name not in by_name}
+        scored = [by_name[arm.name] for arm in arms]
+        return Evaluated(self.test, prompts, scored, self._facts(plan, choice, scored, prompts) | beside)
+
+    def _room_for_answers(self, thinks: bool) -> int:
+        longest = max(case.answer_length for case in [*self.test, *self.val])
+        room = longest + longest // MARGIN_SHARE + MARGIN_TOKENS
+        return max(room, min(THINKING_TOKENS, self.models.room // 2)) if thinks else room
+
+    def _unquantised(self) -> bool:
+        """Whether the base answers in bf16 too, beside the quantised one; why not is noted."""
+        if not self.models.is_quantised or not self.config["unquantised"]:
+            return False
+        if reason := self.models.add_unquantised():
+            self.not_tested.append(f"Prompting the base model in bf16, as one would deploy it: not tested, {reason}.")
+        return not reason
+
+    def _before_and_after(self) -> dict[str, Any]:
+        """The losses and the tasks, without the adapter and with it."""
+        decoder, folder, seed = self.models.trained, self.of.folder, self.config["seed"]
+        measured = {
+            name: losses.before_and_after(decoder, rows, folder, name=name, seed=seed)
+            for name, rows in self.loss_rows.items()
+        }
+        scores = tasks.before_and_after(decoder, self.tasks, folder, limit=self.config["task_limit"], seed=seed)
+        return {"losses": measured, "tasks": scores}
+
+    def _scored(self, arm: Arm, prompts: Sequence[str]) -> Scored:
+        answers = self._answers(arm, self.test, prompts)
+        return scoring.score_arm(arm, answers, [case.reference for case in self.test], self.fit)
 
     def _fit(self) -> Fit:
-        chosen = fit([case.reference for case in self.train] or [case.reference for case in self.test])
+        chosen = fit([scoring.without_thoughts(case.reference) for case in self.train or self.test])
         metric = self.config["metric"] or chosen.primary
         encoder = self.config.get("bertscore")
         if metric not in METRICS:
@@ -268,7 +288,7 @@ class Evaluation:
             ),
             "detectable": scoring.can_be_found(len(self.test)),
             "prompt": {"line": self.prompts.line, **asdict(choice)},
-            "decoding": {**self.decoder.decoding, "max_new_tokens": self.max_new_tokens},
+            "decoding": {**self.models.trained.decoding, "max_new_tokens": self.max_new_tokens},
             "prompts": {"compared": compared, "equal": compared},
             "not_tested": self.not_tested,
             "passages": len(self.passages),
@@ -293,3 +313,12 @@ class Evaluation:
         )[plan.metric]
         differences = {name: asdict(difference) for name, difference in of_primary.items()}
         return facts | {"without": {"differences": differences, **scoring.verdict_facts(of_primary, plan)}}
+
+
+def _unknown_rows(run: Run, adapter: Path) -> list[str]:
+    """A sentence where the adapter was trained on other rows than those of the run: it may have seen held-out ones."""
+    own, its = (json.loads(file.read_bytes()) for file in (run / "tokens" / "tokens.json", adapter / BASE))
+    trained = its.get("tokens", {}).get("ids_sha256", {}).get("train")
+    if adapter == run / "train" / "adapter" or trained == own["ids_sha256"]["train"]:
+        return []
+    return ["Whether the adapter saw held-out rows: not known, as it was not trained on the training rows of this run."]

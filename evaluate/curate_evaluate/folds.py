@@ -44,13 +44,15 @@ def evaluate_folds(run: Run, given: Config, say: Callable[[str], None]) -> dict[
     Raises:
         CurateError: no folds, no training, or rows that were not scored exactly once.
     """
+    if given.get("adapter"):
+        raise CurateError("--adapter with --folds: each fold is answered by an adapter that never saw it, made for it")
     refuse_untrained(run, "folds")
     make_before(run, "tokens", say)
     document = json.loads((run / "split" / "split.json").read_bytes())
     if not document["folds"] or document.get("fold"):
         raise CurateError(f"{run.folder}: its rows are in no folds; run first: curate split {run.folder} --folds 5")
     record = run.record("evaluate")
-    config = defaults("evaluate") | (record["config"] if record else {}) | given
+    config = defaults("evaluate") | (record["config"] if record else {}) | given | {"adapter": None}
     config |= {name: value for name, value in _settled(run).items() if config[name] is None}
     numbers = sorted({row["fold"] + 1 for row in document["rows"]})
     folds = {number: inner_run(run, "folds", number) for number in numbers}

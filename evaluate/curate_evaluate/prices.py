@@ -10,11 +10,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
+from curate_evaluate.arms.arm import ADAPTER, BASE, UNQUANTISED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MILLION, HOUR = 1_000_000, 3_600
+HERE = (ADAPTER, BASE, UNQUANTISED)
+"""Those that answer on the machine of the fine-tuned model."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,8 @@ class Prices:
 
     Attributes:
         gpu_hour: of an hour of the machine that trains and serves.
-        price_in: of a million prompt tokens of a prompted model; None where it is served by that machine too.
+        price_in: of a million prompt tokens of a prompted model, or only of those behind endpoints where there are any;
+            None where prompted models are served by that machine too.
         price_out: of a million tokens that it writes; None as `price_in`.
     """
 
@@ -31,13 +35,18 @@ class Prices:
     price_in: float | None = None
     price_out: float | None = None
 
-    def of_answer(self, arm: Mapping[str, Any]) -> float:
-        """What one answer of an arm costs, as scores.json describes it: with its tokens and seconds an answer."""
-        if arm["tuned"] or self.price_in is None or self.price_out is None:
-            seconds: float = arm["seconds"]
-            return seconds * self.gpu_hour / HOUR
-        prompt, answer = arm["prompt_tokens"] * self.price_in, arm["tokens"] * self.price_out
-        return float(prompt + answer) / MILLION
+    def of_answers(self, arms: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+        """What one answer of each arm costs, as scores.json describes them: with their tokens and seconds an answer.
+        Arms behind endpoints whose tokens have no price are left out."""
+        elsewhere = {name for name, arm in arms.items() if arm["answered_by"] not in HERE}
+        by_token = elsewhere or {name for name, arm in arms.items() if not arm["tuned"]}
+        found = {}
+        for name, arm in arms.items():
+            if name in by_token and self.price_in is not None and self.price_out is not None:
+                found[name] = (arm["prompt_tokens"] * self.price_in + arm["tokens"] * self.price_out) / MILLION
+            elif name not in elsewhere:
+                found[name] = arm["seconds"] * self.gpu_hour / HOUR
+        return found
 
 
 def prices_of(config: Mapping[str, Any]) -> Prices | None:
@@ -93,7 +102,7 @@ def pooled_costs(
 def _facts(
     prices: Prices, arms: Mapping[str, Mapping[str, Any]], seconds: float, measured: Mapping[str, Any]
 ) -> dict[str, Any]:
-    per_answer = {name: prices.of_answer(arm) for name, arm in arms.items()}
+    per_answer = prices.of_answers(arms)
     tuned = per_answer[next(iter(arms))]
     training = seconds * prices.gpu_hour / HOUR
     return {
@@ -103,7 +112,7 @@ def _facts(
         **measured,
         "per_answer": per_answer,
         "break_even": {
-            name: break_even(training, per_answer[name] - tuned) for name, arm in arms.items() if not arm["tuned"]
+            name: break_even(training, cost - tuned) for name, cost in per_answer.items() if not arms[name]["tuned"]
         },
     }
 

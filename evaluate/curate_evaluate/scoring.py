@@ -38,10 +38,24 @@ class Scored:
 def score_arm(arm: Arm, answers: Sequence[Answer], references: Sequence[str], fit: Fit) -> Scored:
     """Every metric of `fit` for each answer of an arm."""
     rows = [
-        score(answer.text, reference, fit.metrics, labels=fit.labels, encoder=fit.encoder)
+        score(
+            without_thoughts(answer.text),
+            without_thoughts(reference),
+            fit.metrics,
+            labels=fit.labels,
+            encoder=fit.encoder,
+        )
         for answer, reference in zip(answers, references, strict=True)
     ]
     return Scored(arm, answers, {name: [row[name] for row in rows] for name in fit.metrics})
+
+
+def without_thoughts(text: str) -> str:
+    """What a model says after it has thought. What was cut while it thought says nothing."""
+    _, mark, after = text.rpartition("</think>")
+    if mark:
+        return after.lstrip()
+    return "" if after.lstrip().startswith("<think>") else text
 
 
 def part(scored: Scored, rows: Sequence[int], metric: str) -> Scored:
@@ -76,9 +90,12 @@ def arm_facts(scored: Scored, references: Sequence[str], fit: Fit) -> dict[str, 
         "tokens": sum(answer.tokens for answer in scored.answers) / n,
         "prompt_tokens": sum(answer.prompt_tokens for answer in scored.answers) / n,
         "seconds": sum(answer.seconds for answer in scored.answers) / n,
+        "memory_bytes": max((answer.memory_bytes for answer in scored.answers if answer.memory_bytes), default=None),
     }
     if fit.kind == "labels":
-        facts["macro_f1"] = macro_f1([answer.text for answer in scored.answers], references, fit.labels)
+        facts["macro_f1"] = macro_f1(
+            [without_thoughts(answer.text) for answer in scored.answers], references, fit.labels
+        )
     return facts
 
 

@@ -48,6 +48,8 @@ def evaluate_seeds(run: Run, count: int, given: Config, say: Callable[[str], Non
     Raises:
         CurateError: no training, one that failed or was chosen among seeds, or evaluations that differ in more.
     """
+    if given.get("adapter"):
+        raise CurateError("--adapter with --seeds: each seed is answered by an adapter of its own, made for it")
     refuse_untrained(run, "seeds")
     train = run.config("train")
     if "seed" in (train["sweep"] or ()):
@@ -57,7 +59,7 @@ def evaluate_seeds(run: Run, count: int, given: Config, say: Callable[[str], Non
         )
     make_before(run, "evaluate", say)
     record = run.record("evaluate")
-    config = defaults("evaluate") | (record["config"] if record else {}) | given
+    config = defaults("evaluate") | (record["config"] if record else {}) | given | {"adapter": None}
     make_steps(run, {"evaluate": config}, say)
     scores, examples = read_evaluation(run)
     of_one = scores["plan"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from curate_evaluate.arms.arm import UNQUANTISED
 from curate_evaluate.judging.words import ENOUGH, minutes, of_people, sentences
 from curate_evaluate.metrics import METRICS
 from curate_evaluate.stats.power import MOST_SEEDS, NEVER
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 MOST_ROWS = 100_000
 LARGEST_SHARE = 1.0
 LARGEST_P = 0.05
+# Of a loss on general text, in nats a token: a smaller rise is a hundredth of the perplexity, and nothing to act on.
+FORGOTTEN = 0.01
 
 
 def shown(metric: str, value: float) -> str:
@@ -138,7 +141,8 @@ def costs(scores: Mapping[str, Any]) -> list[str]:
     sent = [
         f"{capital(arm['title'])} sends {arm['prompt_tokens'] / tuned['prompt_tokens']:.1f} times the prompt tokens."
         for arm in scores["arms"].values()
-        if arm["prompt_tokens"] >= 1.5 * tuned["prompt_tokens"]
+        # The same prompts, said once.
+        if arm["answered_by"] != UNQUANTISED and arm["prompt_tokens"] >= 1.5 * tuned["prompt_tokens"]
     ]
     return [*sent, *prices_in_words(scores)]
 
@@ -222,8 +226,46 @@ def notes(scores: Mapping[str, Any]) -> list[str]:
         *scores["not_tested"],
         *overfitting(scores),
         contamination(scores),
-        "Whether the adapter forgot anything else was not tested.",
+        *held_out_loss(scores),
+        forgetting(scores),
+        *map(of_task, scores["tasks"]),
     ]
+
+
+def held_out_loss(scores: Mapping[str, Any]) -> list[str]:
+    """The loss on the held-out answers, before and after."""
+    found = scores["losses"]["answers"]
+    return [f"Loss on the held-out answers: {nats(found)}."] if found else []
+
+
+def forgetting(scores: Mapping[str, Any]) -> str:
+    """Whether the adapter made the model worse at text that has nothing to do with the task."""
+    found = scores["losses"]["generic"]
+    said = f"loss on {found['rows']:,} passages of general text {nats(found)}"
+    return f"It forgot: {said}." if found["difference"]["low"] > FORGOTTEN else f"Forgetting: none seen ({said})."
+
+
+def nats(found: Mapping[str, Any]) -> str:
+    """A loss before and after, with the difference."""
+    difference = found["difference"]
+    return (
+        f"{found['before']:.2f} -> {found['after']:.2f}, {difference['value']:+.2f} nats a token, "
+        f"95% CI {difference['low']:+.2f} to {difference['high']:+.2f}"
+    )
+
+
+def of_task(found: Mapping[str, Any]) -> str:
+    """A task of lm-eval before and after, with what that says."""
+    difference, full = found["difference"], found["full"]
+    # A metric without limits has no points.
+    scale, unit = (100 / full, " points") if full else (1.0, "")
+    value, low, high = (scale * difference[key] for key in ("value", "low", "high"))
+    fell, rose = (high < 0, low > 0) if found["higher_is_better"] else (low > 0, high < 0)
+    seen = "a loss" if fell else "a gain" if rose else "no loss seen"
+    return (
+        f"{found['task']}, {found['metric']}: {found['before']:.2f} -> {found['after']:.2f}, {value:+.2g}{unit}, "
+        f"95% CI {low:+.2g} to {high:+.2g}, n = {found['n']:,}: {seen}."
+    )
 
 
 def declared(plans: Sequence[Mapping[str, Any]]) -> str:

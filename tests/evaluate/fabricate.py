@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from curate.cli.main import cli
 from curate.run import Run, file_hash, make
 from curate.steps import tokens
+from curate_train import adapter as adapters
 from curate_train import step as train
 from tests.template.byte_model import write_model
 
@@ -71,6 +72,38 @@ def model_folder(folder: Path) -> Path:
     return folder
 
 
+TASK = """task: {name}
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {data}}}}}
+test_split: test
+output_type: {kind}
+doc_to_text: "{{{{question}}}}"
+{rest}
+target_delimiter: ""
+"""
+CHOICE = """doc_to_choice: "{{choices}}"
+doc_to_target: right
+metric_list: [{metric: acc, aggregation: mean, higher_is_better: true}]"""
+WRITTEN = """doc_to_target: "{{answer}}"
+generation_kwargs: {until: ["\\n"], max_gen_toks: 8, do_sample: false}
+metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]"""
+
+
+def task_folder(folder: Path) -> Path:
+    """Two tasks of lm-eval with their data, of nine documents each: one to choose an answer, one to write it."""
+    folder.mkdir()
+    data = folder / "data.jsonl"
+    documents = [
+        {"question": f"{k} and {k} are ", "choices": [f"{2 * k}", f"{2 * k + 1}", "many"], "right": 0, "answer": "yes"}
+        for k in range(9)
+    ]
+    data.write_text("".join(json.dumps(document) + "\n" for document in documents))
+    for name, kind, rest in (("chosen", "multiple_choice", CHOICE), ("written", "generate_until", WRITTEN)):
+        text = TASK.format(name=name, kind=kind, data=json.dumps(str(data)), rest=rest)
+        (folder / f"{name}.yaml").write_text(text)
+    return folder
+
+
 def adapter_folder(folder: Path, model: Path, *, seed: int = 1, **options: Any) -> Path:
     """A LoRA adapter whose weights do something."""
     import torch
@@ -98,7 +131,8 @@ def trained_run(folder: Path, model: Path) -> Run:
     assert ran.exit_code == 0, ran.output
     run = Run.open(folder / "run")
     make(run, tokens.STEP, {**tokens.default_config(), "model": tokens.model_of(run, model)})
-    adapter_folder(run / "train/adapter", model)
+    base = {"base": adapters.identity(model)}
+    adapters.write_base(adapter_folder(run / "train/adapter", model), base)
     identity = {name: file_hash(model / name) for name in ("config.json", "tokenizer.json")}
     weights = {file.name: file.stat().st_size for file in model.glob("*.safetensors")}
     trained = {

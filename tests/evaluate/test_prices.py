@@ -22,8 +22,11 @@ TRAINING = {"seconds": {"load": 60.0, "train": 1740.0, "step": 1.0}, "sweep": No
 GIVEN = Prices(gpu_hour=2.0, price_in=0.5, price_out=1.5)
 
 
-def arm(name: str, *, tuned: bool = False, prompt: float, answer: float = 10.0, seconds: float) -> dict[str, Any]:
-    return {"title": name, "tuned": tuned, "prompt_tokens": prompt, "tokens": answer, "seconds": seconds}
+def arm(
+    name: str, *, tuned: bool = False, by: str = "base", prompt: float, answer: float = 10.0, seconds: float
+) -> dict[str, Any]:
+    costs = {"prompt_tokens": prompt, "tokens": answer, "seconds": seconds}
+    return {"title": name, "tuned": tuned, "answered_by": "adapter" if tuned else by, **costs}
 
 
 ARMS = {
@@ -56,6 +59,16 @@ def test_without_token_prices_the_same_machine_serves_the_base_model() -> None:
     costs = costs_of(Prices(gpu_hour=2.0), ARMS, TRAINING, 8)
     assert costs["per_answer"]["zero-shot"] == pytest.approx(0.0001)
     assert costs["break_even"] == {"zero-shot": 20_000, "few-shot": 6667}
+
+
+def test_where_an_endpoint_was_asked_the_token_prices_are_its_own() -> None:
+    arms = {**ARMS, "large zero-shot": arm("large zero-shot", by="large", prompt=60, seconds=3.0)}
+    costs = costs_of(GIVEN, arms, TRAINING, 8)
+    assert costs["per_answer"] == pytest.approx(
+        {"fine-tuned": 0.00005, "zero-shot": 0.0001, "few-shot": 0.0002, "large zero-shot": 0.000045}
+    )
+    unpriced = costs_of(Prices(gpu_hour=2.0), arms, TRAINING, 8)
+    assert "large zero-shot" not in unpriced["per_answer"] | unpriced["break_even"]
 
 
 def test_the_candidates_of_a_sweep_are_all_paid_for() -> None:

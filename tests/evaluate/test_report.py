@@ -122,6 +122,8 @@ def test_the_markdown_holds_the_verdict_and_each_arm_and_no_row(evaluated: Run) 
     assert lines[0].startswith("**Cannot tell whether this adapter is worth it")
     assert [line.split(" | ")[0] for line in lines if line.startswith(("| f", "| z"))] == [
         "| fine-tuned", "| zero-shot", "| few-shot, 2 examples", "| few-shot-nearest, 2 examples",
+        "| zero-shot, unquantised", "| few-shot, unquantised, 2 examples",
+        "| few-shot-nearest, unquantised, 2 examples",
     ]  # fmt: skip
     for example in json.loads((evaluated / "report.json").read_bytes())["examples"]:
         assert example["prompt"] not in result.output

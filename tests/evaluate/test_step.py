@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,13 @@ import pytest
 
 from curate.errors import CurateError
 from curate.run import Run, make, why_stale
+from curate.steps import tokens
 from curate_evaluate import decode
 from curate_evaluate.arms.cases import ALL, find_prompt, read_rows
-from curate_evaluate.step import STEP, default_config
+from curate_evaluate.evaluation import Evaluation
+from curate_evaluate.render import model_of
+from curate_evaluate.step import STEP, adapter_of, default_config
+from curate_train.adapter import identity, write_base
 from tests.evaluate import fabricate
 
 if TYPE_CHECKING:
@@ -21,7 +26,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
-ARMS = ("fine-tuned", "zero-shot", "few-shot", "few-shot-nearest")
+PROMPTED = ("zero-shot", "few-shot", "few-shot-nearest")
+UNQUANTISED = tuple(f"{name}, unquantised" for name in PROMPTED)
+ARMS = ("fine-tuned", *PROMPTED, *UNQUANTISED)
 CONFIG = default_config() | {"shots": 2, "batch_size": 16}
 
 
@@ -37,6 +44,13 @@ def rows(run: Run) -> list[dict[str, Any]]:
 def scores(run: Run) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((run / "evaluate/scores.json").read_bytes())
     return found
+
+
+def unquantised(model: Path) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(model, dtype=torch.bfloat16).eval()
 
 
 def plain_base(model: Path) -> Any:
@@ -76,18 +90,18 @@ def test_the_outputs_are_those_of_plain_peft_with_the_adapter_and_of_the_plain_b
     longest = scores(evaluated)["decoding"]["max_new_tokens"]
     # Loaded twice: after a first answer bitsandbytes has packed the weights, and peft would wrap the packed ones.
     adapted = PeftModel.from_pretrained(plain_base(model), evaluated / "train/adapter").eval()
-    base = plain_base(model)
+    of_arm = {"fine-tuned": adapted, **dict.fromkeys(PROMPTED, plain_base(model))}
+    of_arm |= dict.fromkeys(UNQUANTISED, unquantised(model))
     for arm in ARMS:
         answered = lines(evaluated, arm)
         sent = [line.get("sent", line["prompt"]) for line in answered]
         ids = [tokenizer.encode(prompt, add_special_tokens=False) for prompt in sent]
         # In the order of the one batch: bf16 sums depend on what a row is padded to.
         order = sorted(range(len(ids)), key=lambda i: (-len(ids[i]), sent[i]))
-        expected = greedy(adapted if arm == "fine-tuned" else base, tokenizer, [ids[i] for i in order], longest)
+        expected = greedy(of_arm[arm], tokenizer, [ids[i] for i in order], longest)
         assert [answered[i]["output"] for i in order] == expected
-    assert [line["output"] for line in lines(evaluated, "fine-tuned")] != [
-        line["output"] for line in lines(evaluated, "zero-shot")
-    ]
+    outputs = {arm: [line["output"] for line in lines(evaluated, arm)] for arm in ARMS}
+    assert outputs["fine-tuned"] != outputs["zero-shot"] != outputs["zero-shot, unquantised"]
 
 
 def test_each_row_is_answered_by_every_arm_from_its_own_prompt(evaluated: Run) -> None:
@@ -100,7 +114,7 @@ def test_each_row_is_answered_by_every_arm_from_its_own_prompt(evaluated: Run) -
             assert (question, line["reference"]) in fabricate.ROWS
             assert line["prompt"] == fabricate.render(question, line["reference"])[1]
             assert line.get("sent", line["prompt"]).endswith(line["prompt"].split("system\n", 1)[1].split("\n", 1)[1])
-    assert scores(evaluated)["prompts"] == {"compared": 4 * len(by_id), "equal": 4 * len(by_id)}
+    assert scores(evaluated)["prompts"] == {"compared": 7 * len(by_id), "equal": 7 * len(by_id)}
 
 
 def test_no_held_out_row_is_an_example_in_a_prompt(evaluated: Run) -> None:
@@ -157,35 +171,50 @@ def killed_after(batches: int) -> Iterator[None]:
     raise Killed
 
 
+def kept(run: Run) -> dict[str, list[str]]:
+    """The keys of everything that was measured, by file."""
+    files = {name: run / name for name in ("answers.jsonl", "losses.jsonl", "tasks.jsonl")}
+    return {
+        name: [json.loads(line)["key"] for line in file.read_bytes().splitlines()] if file.exists() else []
+        for name, file in files.items()
+    }
+
+
 def test_a_run_that_was_killed_goes_on_where_it_was_to_the_same_outputs(
     trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = CONFIG | {"batch_size": 2}
+    """Killed among the answers on validation and test rows, the losses, and the responses to a task."""
+    config = CONFIG | {"batch_size": 4, "tasks": [str(fabricate.task_folder(tmp_path / "tasks"))]}
     whole = Run(Path(shutil.copytree(trained.folder, tmp_path / "whole")))
     make(whole, STEP, config)
     real = decode.Progress.add
-    answered = 0
-    for batches in (1, 4, 7):
+    measured = 0
+    for batches in (1, 6, 14, 20, 4):
         left = killed_after(batches)
         monkeypatch.setattr(decode.Progress, "add", lambda self, rows, left=left: next(left))
         with pytest.raises((Killed, RuntimeError)):
             make(trained, STEP, config)
         assert not (trained / "evaluate").exists()
-        kept = (trained / "answers.jsonl").read_bytes().splitlines()
-        assert len(kept) > answered
-        answered = len(kept)
+        assert sum(map(len, kept(trained).values())) > measured
+        measured = sum(map(len, kept(trained).values()))
+    assert kept(trained)["tasks.jsonl"]
     monkeypatch.setattr(decode.Progress, "add", real)
     make(trained, STEP, config)
-    keys = [json.loads(line)["key"] for line in (trained / "answers.jsonl").read_bytes().splitlines()]
-    assert len(keys) == len(set(keys)) == len((whole / "answers.jsonl").read_bytes().splitlines())
+    for name, keys in kept(trained).items():
+        assert len(keys) == len(set(keys))
+        assert set(keys) == set(kept(whole)[name])
     assert (trained / "evaluate/examples.jsonl").read_bytes() == (whole / "evaluate/examples.jsonl").read_bytes()
+    assert {key: value for key, value in scores(trained).items() if key != "arms"} == {
+        key: value for key, value in scores(whole).items() if key != "arms"
+    }  # the arms hold times
 
 
 def test_another_adapter_reads_none_of_the_answers_of_the_first(evaluated: Run, model: Path) -> None:
     before = {arm: [line["output"] for line in lines(evaluated, arm)] for arm in ARMS}
     known = len((evaluated / "answers.jsonl").read_bytes().splitlines())
     shutil.rmtree(evaluated / "train/adapter")
-    fabricate.adapter_folder(evaluated / "train/adapter", model, seed=2)
+    other = fabricate.adapter_folder(evaluated / "train/adapter", model, seed=2)
+    write_base(other, {"base": identity(model)})
     make(evaluated, STEP, CONFIG)
     after = {arm: [line["output"] for line in lines(evaluated, arm)] for arm in ARMS}
     assert after["fine-tuned"] != before["fine-tuned"]
@@ -200,9 +229,10 @@ def test_retrieval_needs_documents_and_the_tuned_arm_gets_them_too(trained: Run,
     docs.mkdir()
     (docs / "a.md").write_text("Item 7 is sold out.\n")
     make(trained, STEP, CONFIG | {"docs": str(docs), "passages": 1})
-    assert list(scores(trained)["arms"]) == [*ARMS, "retrieval", "fine-tuned + retrieval"]
-    assert all("Item 7 is sold out." in line["sent"] for line in lines(trained, "fine-tuned + retrieval"))
-    assert set(scores(trained)["verdict"]["by_baseline"]) == {*ARMS[1:], "retrieval"}
+    retrieving = ("retrieval", "fine-tuned + retrieval", "retrieval, unquantised")
+    assert set(scores(trained)["arms"]) == {*ARMS, *retrieving}
+    assert all("Item 7 is sold out." in line["sent"] for arm in retrieving for line in lines(trained, arm))
+    assert set(scores(trained)["verdict"]["by_baseline"]) == {*ARMS[1:], "retrieval", "retrieval, unquantised"}
     (docs / "a.md").write_text("Item 7 is back.\n")
     assert why_stale(trained, STEP, CONFIG | {"docs": str(docs), "passages": 1}) == [f"{docs} changed"]
 
@@ -218,8 +248,12 @@ def test_prompts_that_leave_no_room_for_an_answer_are_said_and_not_cut(trained: 
     docs.mkdir()
     (docs / "a.md").write_text("word " * 180 + "\n")
     make(trained, STEP, CONFIG | {"docs": str(docs), "passages": 1})
-    said = [line for line in scores(trained)["not_tested"] if line.startswith("retrieval: not tested, its longest")]
-    assert len(said) == 1
+    said = [line for line in scores(trained)["not_tested"] if ": not tested, its longest prompt has" in line]
+    assert [line.partition(":")[0] for line in said] == [
+        "retrieval",
+        "fine-tuned + retrieval",
+        "retrieval, unquantised",
+    ]
     assert "retrieval" not in scores(trained)["arms"]
 
 
@@ -268,7 +302,7 @@ def test_another_base_model_than_the_trained_one_is_refused(trained: Run, model:
     summary = json.loads((trained / "train/train.json").read_bytes())
     summary["model"]["name"] = str(other)
     (trained / "train/train.json").write_text(json.dumps(summary))
-    with pytest.raises(CurateError, match=r"config\.json is not what the adapter was trained on"):
+    with pytest.raises(CurateError, match=r"was trained on another base than .*: config\.json differ"):
         make(trained, STEP, CONFIG)
 
 
@@ -297,3 +331,147 @@ def test_an_answer_said_twice_is_found_at_the_right_place(model: Path) -> None:
     second, later = fabricate.render("And tomorrow?", "Yes.")
     for expected in (prompt, first + later):
         assert find_prompt(first + second, "Yes." + fabricate.STOP, tuple(encode(expected)), encode) == expected
+
+
+def test_another_adapter_folder_is_evaluated_on_the_same_base_and_refused_on_another(
+    evaluated: Run, model: Path, tmp_path: Path
+) -> None:
+    other = fabricate.adapter_folder(tmp_path / "other", model, seed=3)
+    with pytest.raises(CurateError, match="does not say on which base it was trained"):
+        make(evaluated, STEP, CONFIG | {"adapter": str(other)})
+    with pytest.raises(CurateError, match="no adapter"):
+        make(evaluated, STEP, CONFIG | {"adapter": str(tmp_path / "nowhere")})
+    assert adapter_of(evaluated, {"adapter": str(evaluated.folder)}) == evaluated / "train/adapter"
+    write_base(other, {"base": identity(model)})
+    before = [line["output"] for line in lines(evaluated, "fine-tuned")]
+    make(evaluated, STEP, CONFIG | {"adapter": str(other)})
+    assert [line["output"] for line in lines(evaluated, "fine-tuned")] != before
+    assert [
+        line for line in scores(evaluated)["not_tested"] if line.startswith("Whether the adapter saw held-out rows")
+    ]
+    record = evaluated.record("evaluate")
+    assert record and f"--adapter {other}" in record["command"]
+    (other / "adapter_config.json").write_text((other / "adapter_config.json").read_text() + "\n")
+    assert why_stale(evaluated, STEP, CONFIG | {"adapter": str(other)}) == [f"{other}/adapter_config.json changed"]
+
+
+def test_a_pissa_adapter_that_was_saved_as_a_plain_one_leaves_the_base_as_it_is(model: Path, tmp_path: Path) -> None:
+    """peft converts it on request; as it is, it belongs to other weights than those of the base."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    from curate_evaluate.loaded import load
+
+    ids = torch.arange(1, 40)[None]
+    plain = unquantised(model).float()
+    base = plain(ids).logits
+    adapted = get_peft_model(
+        plain, LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights="pissa")
+    )
+    adapted.peft_config["default"].init_lora_weights = True
+    adapted.save_pretrained(tmp_path / "start")
+    adapted.peft_config["default"].init_lora_weights = "pissa"
+    with torch.no_grad():
+        for name, weight in adapted.named_parameters():
+            if "lora_B" in name:
+                weight.add_(0.1)
+        tuned = adapted.eval()(ids).logits
+    adapted.save_pretrained(tmp_path / "own")
+    with pytest.raises(CurateError, match="initialised by pissa"):
+        load(model, tmp_path / "own", quant="none", dtype="fp32")
+    adapted.save_pretrained(tmp_path / "plain", path_initial_model_for_weight_conversion=str(tmp_path / "start"))
+    loaded, _ = load(model, tmp_path / "plain", quant="none", dtype="fp32")
+    with torch.no_grad():
+        assert torch.allclose(loaded(ids).logits, tuned, atol=1e-3)
+        with loaded.disable_adapter():
+            assert torch.allclose(loaded(ids).logits, base, atol=1e-5)
+    assert not torch.allclose(tuned, base, atol=1e-1)
+
+
+def test_the_base_in_bf16_is_left_out_where_it_does_not_fit_or_was_not_asked_for_or_is_the_trained_one(
+    trained: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import curate_train.memory
+
+    monkeypatch.setattr(curate_train.memory, "available", lambda: 1_000_000)
+    make(trained, STEP, CONFIG)
+    assert list(scores(trained)["arms"]) == list(ARMS[:4])
+    (said,) = [line for line in scores(trained)["not_tested"] if "bf16" in line]
+    assert said == (
+        "Prompting the base model in bf16, as one would deploy it: not tested, it needs about 0.5 GB, and 0.0 GB are "
+        "free."
+    )
+    make(trained, STEP, CONFIG | {"unquantised": False})
+    assert not [line for line in scores(trained)["not_tested"] if "bf16" in line]
+    record = trained.record("evaluate")
+    assert record and "--no-unquantised" in record["command"]
+
+
+def test_an_adapter_that_was_trained_in_fp32_is_scored_in_fp32(
+    trained: Run, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And its answers are no others' that were given in bf16."""
+    import torch
+
+    summary = json.loads((trained / "train/train.json").read_bytes())
+    settings = {"quant": {"value": "none", "source": "flag"}, "dtype": {"value": "fp32", "source": "flag"}}
+    (trained / "train/train.json").write_text(json.dumps(summary | {"settings": settings}))
+    loaded: list[Any] = []
+    real = decode.recording_model
+
+    def recording(model: Any, *others: Any) -> Any:
+        loaded.append(model.dtype)
+        return real(model, *others)
+
+    monkeypatch.setattr(decode, "recording_model", recording)
+    make(trained, STEP, CONFIG)
+    assert set(loaded) == {torch.float32}
+    assert list(scores(trained)["arms"]) == list(ARMS[:4])
+    known = set(kept(trained)["answers.jsonl"])
+    settings["dtype"]["value"] = "bf16"
+    (trained / "train/train.json").write_text(json.dumps(summary | {"settings": settings}))
+    make(trained, STEP, CONFIG)
+    assert loaded[-1] == torch.bfloat16
+    assert len(kept(trained)["answers.jsonl"]) == 2 * len(known)
+
+
+def test_each_arm_says_how_much_memory_it_took(evaluated: Run) -> None:
+    for arm in scores(evaluated)["arms"].values():
+        assert 50_000_000 < arm["memory_bytes"] < 100_000_000_000
+
+
+def test_a_model_that_thinks_samples_as_it_says_itself_and_the_same_after_a_kill(
+    trained: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = Path(shutil.copytree(model, tmp_path / "base"))
+    said = json.loads((base / "generation_config.json").read_bytes())
+    own = {"do_sample": True, "temperature": 0.8, "top_p": 0.9, "top_k": 20}
+    (base / "generation_config.json").write_text(json.dumps(said | own))
+    summary = json.loads((trained / "train/train.json").read_bytes())
+    (trained / "train/train.json").write_text(json.dumps(summary | {"model": {**summary["model"], "name": str(base)}}))
+    config = CONFIG | {"batch_size": 4, "max_new_tokens": 24, "unquantised": False}
+    make(trained, STEP, config)
+    assert scores(trained)["decoding"]["method"] == "greedy"
+    greedily = [line["output"] for line in lines(trained, "fine-tuned")]
+    make(trained, tokens.STEP, trained.config("tokens") | {"template_args": {"enable_thinking": True}})
+    whole = Run(Path(shutil.copytree(trained.folder, tmp_path / "whole")))
+    make(whole, STEP, config)
+    decoding = scores(whole)["decoding"]
+    assert decoding == {
+        "method": "sampled", "stop_token_id": 257, "batch_size": 4, "temperature": 0.8, "top_p": 0.9, "top_k": 20,
+        "seed": 0, "max_new_tokens": 24,
+    }  # fmt: skip
+    assert [line["output"] for line in lines(whole, "fine-tuned")] != greedily
+    left = killed_after(5)
+    with monkeypatch.context() as patched:
+        patched.setattr(decode.Progress, "add", lambda self, rows: next(left))
+        with pytest.raises((Killed, RuntimeError)):
+            make(trained, STEP, config)
+    make(trained, STEP, config)
+    assert (trained / "evaluate/examples.jsonl").read_bytes() == (whole / "evaluate/examples.jsonl").read_bytes()
+    training = json.loads((trained / "train/train.json").read_bytes())
+    with closing(model_of(trained)) as tokenizer:
+        longer = Evaluation(
+            trained, config | {"max_new_tokens": None}, tokenizer, base, trained / "train/adapter", training
+        )
+    assert longer.max_new_tokens == 512  # half of what the model reads, as thoughts are long

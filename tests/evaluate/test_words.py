@@ -15,9 +15,11 @@ from curate_evaluate.verdict import Plan
 from curate_evaluate.words import (
     contamination,
     could_find,
+    forgetting,
     form_and_task,
     headline,
     notes,
+    of_task,
     overfitting,
     rounded,
     shown,
@@ -26,6 +28,11 @@ from curate_evaluate.words import (
 
 SHORT = Fit("short", "exact_match", ("exact_match", "exact_match_strict"), (), "60 of 60 answers have at most 5 words")
 FREE = Fit("free", "chrf", ("chrf",), (), "the answers are free text")
+
+
+def loss(before: float, after: float, *, low: float, high: float) -> dict[str, Any]:
+    difference = {"value": after - before, "low": low, "high": high}
+    return {"rows": 40, "tokens": 3000, "before": before, "after": after, "difference": difference}
 
 
 def scores(won: int, lost: int, both: int, neither: int, fit: Fit = SHORT, **texts: str) -> dict[str, Any]:
@@ -59,6 +66,8 @@ def scores(won: int, lost: int, both: int, neither: int, fit: Fit = SHORT, **tex
         "contamination": {"rows": 0, "found": []},
         "training": {"rows": 24, "score": 0.9, "p": 0.3},
         "not_tested": ["Retrieval over documents: not tested (--docs DIR)."],
+        "losses": {"answers": None, "generic": loss(3.2, 3.21, low=-0.01, high=0.03)},
+        "tasks": [],
     }
 
 
@@ -174,3 +183,29 @@ def test_numbers_are_written_as_people_write_them() -> None:
     assert (shown("exact_match", 0.814), shown("chrf", 45.21)) == ("0.81", "45.2")
     assert [signed("chrf", value) for value in (0.004, -0.04, 0.0, 12.34)] == ["+0.004", "-0.04", "0", "+12.3"]
     assert [rounded(count) for count in (7, 61, 445, 12_345)] == [7, 61, 450, 13_000]
+
+
+def test_forgetting_is_said_with_its_interval_and_a_rise_too_small_to_act_on_is_none() -> None:
+    found = scores(18, 2, 31, 10)
+    assert forgetting(found) == (
+        "Forgetting: none seen (loss on 40 passages of general text 3.20 -> 3.21, +0.01 nats a token, "
+        "95% CI -0.01 to +0.03)."
+    )
+    found["losses"]["generic"] = loss(3.2, 3.205, low=0.004, high=0.006)
+    assert forgetting(found).startswith("Forgetting: none seen")
+    found["losses"]["generic"] = loss(3.2, 3.4, low=0.1, high=0.3)
+    assert forgetting(found).startswith("It forgot: loss on 40 passages of general text 3.20 -> 3.40, +0.20 nats")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "up", "seen"),
+    [(-0.05, 0.01, True, "no loss seen"), (-0.05, -0.01, True, "a loss"), (-0.05, -0.01, False, "a gain")],
+)
+def test_a_task_is_said_with_what_came_of_it(low: float, high: float, up: bool, seen: str) -> None:
+    found = {
+        "task": "gsm8k", "metric": "exact_match", "full": 1.0, "higher_is_better": up, "n": 100, "before": 0.31,
+        "after": 0.29, "difference": {"value": -0.02, "low": low, "high": high},
+    }  # fmt: skip
+    points = f"95% CI {100 * low:+.2g} to {100 * high:+.2g}, n = 100: {seen}."
+    assert of_task(found) == f"gsm8k, exact_match: 0.31 -> 0.29, -2 points, {points}"
+    assert notes(scores(18, 2, 31, 10) | {"tasks": [found]})[-1] == of_task(found)

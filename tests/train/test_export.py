@@ -156,7 +156,7 @@ def test_an_adapter_for_servers(tmp_path: Path, tiny: Path, capsys: pytest.Captu
     said = capsys.readouterr().out
     assert "--max-lora-rank 32" in said and "warning: rank 24 is over vLLM's usual limit" in said
     files = {file.name for file in (run / "export-vllm").iterdir()}
-    assert files == {"adapter_config.json", "adapter_model.safetensors", "export.json"}
+    assert files == {"adapter_config.json", "adapter_model.safetensors", "base.json", "export.json"}
     cli.main(command, standalone_mode=False)
     assert "(up to date)" in capsys.readouterr().out
     config = run / "train" / "adapter" / "adapter_config.json"

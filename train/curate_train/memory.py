@@ -6,6 +6,7 @@ would, and from the bytes that each weight, adapter weight and optimiser state t
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import sys
 from dataclasses import asdict, dataclass
@@ -195,9 +196,12 @@ def available() -> int:
     """How many bytes a training could still take."""
     if torch.cuda.is_available():
         return int(torch.cuda.mem_get_info()[0]) + int(torch.cuda.memory_reserved())
-    import os
+    try:  # what the system would give, files that it only keeps in memory included
+        return _kilobytes(Path("/proc/meminfo"), "MemAvailable")
+    except (OSError, StopIteration):
+        import os
 
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def in_use() -> int:
@@ -214,14 +218,27 @@ def peak() -> int:
     return _of_process("VmHWM")
 
 
+def restart_peak() -> None:
+    """Have `peak` begin anew, with what is in use now. Where the system cannot, it stays that of the whole process."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        return
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # of proc(5): VmHWM is then VmRSS
+
+
 def _of_process(name: str) -> int:
     """A figure of /proc/self/status; elsewhere than on Linux the most there was is all that is known."""
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+        return _kilobytes(Path("/proc/self/status"), name)
     except (OSError, StopIteration):
         import resource
 
         # Not the first choice: a process has that of the one that started it, where it was larger.
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return most if sys.platform == "darwin" else most * 1024
+
+
+def _kilobytes(file: Path, name: str) -> int:
+    """A figure in bytes of a file of proc(5), whose lines are a name and kilobytes."""
+    return next(1024 * int(line.split()[1]) for line in file.read_text().splitlines() if line.startswith(f"{name}:"))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 TUNED, TUNED_RETRIEVAL = "fine-tuned", "fine-tuned + retrieval"
 ZERO, FEW, NEAREST, RETRIEVAL = "zero-shot", "few-shot", "few-shot-nearest", "retrieval"
-# Who answers: the base model as it was trained on, and the same with the adapter.
-BASE, ADAPTER = "base", "adapter"
+# Who answers: the base model as it was trained on, the same with the adapter, and the base in bf16.
+BASE, ADAPTER, UNQUANTISED = "base", "adapter", "unquantised"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Arm:
         return f"{self.name}, {self.shots} example{'s'[: self.shots != 1]}" if self.shots else self.name
 
 
-def arms_for(*, shots: int, nearest_shots: int, form: bool, passages: int) -> list[Arm]:
+def arms_for(*, shots: int, nearest_shots: int, form: bool, passages: int, unquantised: bool = False) -> list[Arm]:
     """The arms of a run: the fine-tuned one first, then the baselines. Without `passages`, none with retrieval.
 
     Args:
@@ -46,6 +46,7 @@ def arms_for(*, shots: int, nearest_shots: int, form: bool, passages: int) -> li
         nearest_shots: examples of the arm that picks them by question.
         form: whether the prompts of the base model say which form the answer should have.
         passages: of the documents, per question; 0 without documents.
+        unquantised: whether the base answers each prompt in bf16 too: the form that one would deploy.
     """
     found = [Arm(TUNED, tuned=True, answered_by=ADAPTER), Arm(ZERO, form=form)]
     if shots:
@@ -56,5 +57,9 @@ def arms_for(*, shots: int, nearest_shots: int, form: bool, passages: int) -> li
         found += [
             Arm(RETRIEVAL, passages=passages, form=form),
             Arm(TUNED_RETRIEVAL, tuned=True, answered_by=ADAPTER, passages=passages),
+        ]
+    if unquantised:
+        found += [
+            replace(arm, name=f"{arm.name}, unquantised", answered_by=UNQUANTISED) for arm in found if not arm.tuned
         ]
     return found

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
+from curate_train.adapter import BASE
 from curate_train.export.made import Made
 from curate_train.export.trained import Trained, chat_template, copy_tokenizer, for_converter, read_trained
 
@@ -132,7 +133,7 @@ def vllm(run: Run, config: Config, folder: Path) -> Made:
     found = serving.problems(trained.config, names)
     if fatal := [one.message for one in found if one.is_fatal]:
         raise CurateError(f"{trained.adapter}: vLLM and SGLang cannot serve it: {'; '.join(fatal)}")
-    for file in ("adapter_config.json", "adapter_model.safetensors"):
+    for file in ("adapter_config.json", "adapter_model.safetensors", BASE):
         shutil.copyfile(trained.adapter / file, folder / file)
     rank = serving.limit(serving.highest_rank(trained.config))
     commands = {
