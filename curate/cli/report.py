@@ -19,9 +19,9 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--no-browser", is_flag=True, help="Print the address of the page and open no browser.")
-@click.option("--no-serve", is_flag=True, help="Write report.json and serve no page.")
+@click.option("--no-serve", is_flag=True, help="Write report.html and report.json and serve no page.")
 @click.option("--markdown", is_flag=True, help="Print the verdict and the arms for a pull request and serve no page.")
-@click.option("--force", is_flag=True, help="Replace a report.json that was edited by hand.")
+@click.option("--force", is_flag=True, help="Replace a report that was edited by hand.")
 def report(run: Path, no_browser: bool, no_serve: bool, markdown: bool, force: bool) -> int:
     """Show what the scores of RUN allow to say: the verdict, all arms, the differences with their intervals, examples.
 
@@ -45,6 +45,7 @@ def report(run: Path, no_browser: bool, no_serve: bool, markdown: bool, force: b
         return 0
     click.echo(said)
     if no_serve:
+        click.echo(f"\n  {run / 'report.html'}")
         return 0
 
     from curate.serve import serve_page

@@ -17,6 +17,7 @@ from curate_evaluate.arms.cases import refuse
 from curate_evaluate.choose import ROWS, Choice, choose
 from curate_evaluate.contamination import leaked
 from curate_evaluate.endpoint import bigger_arms, endpoints
+from curate_evaluate.history import histories
 from curate_evaluate.metrics import METRICS, Fit, fit, score
 from curate_evaluate.models import Models
 from curate_evaluate.prices import costs_of, prices_of
@@ -285,6 +286,7 @@ class Evaluation:
                 self.fit,
                 full=METRICS[metric].full,
                 seed=seed,
+                known=histories(self.of, set(clusters)),
             ),
             "detectable": scoring.can_be_found(len(self.test)),
             "prompt": {"line": self.prompts.line, **asdict(choice)},

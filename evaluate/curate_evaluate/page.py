@@ -9,19 +9,36 @@ from typing import TYPE_CHECKING, Any
 from curate.report.safe import safe
 from curate_evaluate import view
 from curate_evaluate.metrics import METRICS
-from curate_evaluate.words import declared, interval, probability, shown, signed
+from curate_evaluate.words import interval, probability, shown, signed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-STYLE = """
-:root { color-scheme: light dark; }
-body { font: 1rem/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 75rem; padding: 1.5rem; }
-h1 { font-size: 1.6rem; }
-h2 { font-size: 1.25rem; margin-top: 2rem; }
+FILTERS = ("all", "regressed", "improved", "different", "cut")
+
+STYLE = (
+    """
+:root { background: Canvas; color: CanvasText; color-scheme: light dark; }
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 72rem; padding: 1.5rem 1.5rem 4rem 1.5rem; }
+h1 { font-size: 1rem; font-weight: 400; margin: 0; overflow-wrap: anywhere; }
+nav { display: flex; flex-wrap: wrap; gap: 0 1.2rem; margin: .3rem 0 1.5rem 0; }
+main > h2 { border-top: 1px solid #8884; font-size: 1.25rem; margin: 2.2rem 0 1rem 0; padding-top: 1.2rem; }
 article { border: 1px solid #8884; border-radius: .4rem; margin: .8rem 0; padding: .8rem; }
-article > p { margin: 0 0 .5rem 0; }
+article:target { outline: .15rem solid #3f83d8; }
+article h3 { font-weight: 400; margin: 0; }
+fieldset { border: 0; display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; margin: 0; padding: 0; }
+@media print {
+  body { font-size: .8rem; max-width: none; padding: 0; }
+  nav, fieldset { display: none; }
+  article { break-inside: avoid; }
+  main > h2 { break-after: avoid; }
+  .c-wide { overflow: visible; }
+  .c-wide th, .c-wide td.number { white-space: normal; }
+}
 """
+    + "".join(f"body:has(#show-{name}:checked) article:not(.{name}) {{ display: none; }}\n" for name in FILTERS[1:])
+    + view.STYLE.removeprefix("<style>").removesuffix("</style>")
+)
 
 
 def to_html(report: Mapping[str, Any], name: str) -> str:
@@ -31,32 +48,55 @@ def to_html(report: Mapping[str, Any], name: str) -> str:
         report: report.json.
         name: of the run.
     """
-    style = STYLE + view.STYLE.removeprefix("<style>").removesuffix("</style>")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    metric = report["plan"]["metric"]
-    sections = [
-        view.verdict(report),
-        *(["<p><strong>Out of date.</strong></p>"] if report["provenance"]["breaks"] else []),
-        f"<h2>Arms</h2>{view.arms(report)}{view.metrics(report)}",
-        *([f"<h2>Parts of the rows</h2>{view.slices(report)}"] if report["slices"] else []),
-        f"<h2>Examples</h2>{''.join(example(entry, metric) for entry in report['examples'])}",
-        f"<h2>Where this came from</h2><p>{view.text(declared(report['plans']))}</p>{view.steps(report['provenance'])}",
-    ]
+    digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+    parts = {
+        "Arms": f"{view.gains(report, view.inline)}{view.arms(report)}{view.metrics(report)}",
+        "What it rests on": view.topics(report),
+        "Over folds and seeds": view.pooled(report),
+        "Training": view.training(report, view.inline) if report["curves"] else "",
+        "Parts of the rows": view.slices(report) if report["slices"] else "",
+        "Examples": examples(report),
+        "Where this came from": f"{view.made(report)}{view.steps(report['provenance'])}",
+    }
+    shown = {title: part for title, part in parts.items() if part}
+    links = "".join(f'<a href="#{anchor(title)}">{title}</a>' for title in shown)
+    sections = "\n".join(f'<h2 id="{anchor(title)}">{title}</h2>\n{part}' for title, part in shown.items())
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{digest}'\">"
-        f"<title>Report of {view.text(name)}</title><style>{style}</style></head>\n"
-        f"<body><h1>Report of {view.text(name)}</h1>\n{chr(10).join(sections)}\n</body></html>\n"
+        f"<title>Report of {view.text(name)}</title><style>{STYLE}</style></head>\n"
+        f'<body><header><h1>Report of {view.text(name)}</h1><nav aria-label="Parts">{links}</nav></header>\n'
+        f"<main>{view.verdict(report)}\n{sections}\n</main></body></html>\n"
     )
 
 
-def example(entry: Mapping[str, Any], metric: str) -> str:
+def anchor(title: str) -> str:
+    return title.lower().replace(" ", "-")
+
+
+def examples(report: Mapping[str, Any]) -> str:
+    """Every example, those first where the fine-tuned arm lost most, with filters that need no script."""
+    metric, baseline = report["plan"]["metric"], report["verdict"]["decisive"]
+    ordered = sorted(report["examples"], key=lambda entry: view.gain(entry, metric, baseline))
+    kinds = [view.kinds(entry, metric, baseline) for entry in ordered]
+    counts = {name: sum(name in kind for kind in kinds) for name in FILTERS}
+    choices = "".join(
+        f'<label><input type="radio" name="show" id="show-{name}"{" checked" if name == "all" else ""}> {name} '
+        f"({counts[name]:,})</label>"
+        for name in FILTERS
+    )
+    shown = "".join(example(entry, metric, kind) for entry, kind in zip(ordered, kinds, strict=True))
+    against = view.text(report["arms"][baseline]["title"])
+    return f"<fieldset><legend>Against {against}, show</legend>{choices}</fieldset>{shown}"
+
+
+def example(entry: Mapping[str, Any], metric: str, kinds: Collection[str]) -> str:
     """One example under an anchor of its own, so that a link can point at it."""
-    anchor = view.text(f"{entry['sample_id'].removeprefix('v1:')[:12]}-{entry['prompt_ids_sha256'][:6]}")
+    name = view.text(entry["name"])
     return (
-        f'<article id="{anchor}"><p><a class="c-id" href="#{anchor}">{view.text(entry["sample_id"])}</a>, line '
-        f"{entry['line']:,} of split/test.jsonl</p>{view.example(entry, metric)}</article>"
+        f'<article id="{name}" class="{" ".join(kinds)}"><h3><a class="c-id" href="#{name}">{name}</a></h3>'
+        f"{view.example(entry, metric)}{view.came_from(entry)}</article>"
     )
 
 
@@ -80,7 +120,8 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         cells = [arm["title"], shown(metric, arm["scores"][metric]), *compared]
         cells += [f"{arm['prompt_tokens']:,.0f}", f"{arm['tokens']:,.1f}"]
         lines.append(f"| {' | '.join(map(cell, cells))} |")
-    return "\n".join([*lines, "", *(f"- {cell(note)}" for note in report["notes"]), ""])
+    notes = [*(one["headline"] for one in report["pooled"]), *report["notes"]]
+    return "\n".join([*lines, "", *(f"- {cell(note)}" for note in notes), ""])
 
 
 def cell(value: str) -> str:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from curate.io.write import atomic_write
+from curate.review.decisions import decisions_file
 from curate.run import Run, Step
+from curate_evaluate.folds import FOLDER as FOLDS
+from curate_evaluate.history import histories
 from curate_evaluate.judging.pairs import PLAN
 from curate_evaluate.judging.report import judged
 from curate_evaluate.judging.votes import VOTES
 from curate_evaluate.page import to_html
+from curate_evaluate.seeds import FOLDER as SEEDS
 from curate_evaluate.words import headline, notes
+from curate_train.log import read_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +27,19 @@ if TYPE_CHECKING:
     from curate.run.step import Config
 
 SCHEMA = "curate.report/1"
+# Several evaluations as one, by the folder of their scores, and what each of them is.
+POOLED = {FOLDS: "fold", SEEDS: "seed"}
+# A curve of more points looks the same.
+MOST_POINTS = 300
+
+
+def reads(run: Run, config: Config) -> Sequence[Path]:
+    more = ["train/log.jsonl", "train/train.json", "clean/changed.jsonl", PLAN, VOTES]
+    more += [f"{name}/scores.json" for name in POOLED]
+    return [
+        *(run / name for name in ("evaluate/scores.json", "evaluate/examples.jsonl", "check.json")),
+        *(file for file in (*(run / name for name in more), decisions_file(run)) if file.is_file()),
+    ]
 
 
 def make(run: Run, config: Config, out: Path) -> str:
@@ -37,13 +56,18 @@ def build(run: Run) -> dict[str, Any]:
     scores = json.loads((run / "evaluate/scores.json").read_bytes())
     lines = [json.loads(line) for line in (run / "evaluate/examples.jsonl").read_bytes().splitlines()]
     scores["judging"] = judged(run)
+    known = histories(run, {line["sample_id"] for line in lines})
     return {
         **scores,
         "schema": SCHEMA,
         "headline": headline(scores, shlex.quote(str(run.folder))),
         "notes": notes(scores),
         "plans": [plan for plan in run.manifest().get("plans", []) if plan["seeds"] == scores["plan"]["seeds"]],
-        "examples": side_by_side(lines),
+        "pooled": pooled(run),
+        "curves": curves(run),
+        "examples": [
+            {**example, "row": known[example["sample_id"]].as_json()} for example in named(side_by_side(lines))
+        ],
         "provenance": provenance(run),
     }
 
@@ -64,6 +88,61 @@ def side_by_side(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return list(examples.values())
 
 
+def named(examples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each example with the name by which links point at it: of its content, so that it outlives another evaluation."""
+    times: Counter[str] = Counter()
+    found = []
+    for example in examples:
+        name = f"{example['sample_id'].removeprefix('v1:')[:12]}-{example['prompt_ids_sha256'][:6]}"
+        times[name] += 1
+        found.append({"name": name if times[name] == 1 else f"{name}-{times[name]}", **example})
+    return found
+
+
+def curves(run: Run) -> dict[str, Any] | None:
+    """The losses of the training by step, of long ones averages; None where its log is gone."""
+    log = read_log(run / "train/log.jsonl")
+    if not log:
+        return None
+    training = json.loads((run / "train/train.json").read_bytes())
+    return {
+        "training": thinned([(line["step"], line["loss"]) for line in log if "loss" in line]),
+        "validation": [(line["step"], line["val_loss"]) for line in log if "val_loss" in line],
+        "kept": training.get("best_step"),
+        "advice": training.get("advice", []),
+    }
+
+
+def thinned(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    size = -(-len(points) // MOST_POINTS) or 1
+    groups = [points[i : i + size] for i in range(0, len(points), size)]
+    return [(group[-1][0], sum(loss for _, loss in group) / len(group)) for group in groups]
+
+
+def pooled(run: Run) -> list[dict[str, Any]]:
+    """The evaluations over several folds or seeds that stand beside this one, each with its verdict and its parts."""
+    found = []
+    for folder, one in POOLED.items():
+        file = run / folder / "scores.json"
+        if file.is_file():
+            scores = json.loads(file.read_bytes())
+            found.append(
+                {
+                    "folder": folder,
+                    "by": one,
+                    "headline": headline(scores),
+                    "metric": scores["plan"]["metric"],
+                    "n": scores["n"],
+                    "verdict": scores["verdict"]["verdict"],
+                    "parts": [
+                        {"name": str(part[one]), **{key: part[key] for key in ("run", "n", "score")}}
+                        for part in scores[f"{one}s"]
+                    ],
+                }
+            )
+    return found
+
+
 def provenance(run: Run) -> dict[str, Any]:
     steps = {name: record for name, record in run.manifest()["steps"].items() if name != "report"}
     return {"steps": steps, "breaks": breaks(steps)}
@@ -81,11 +160,6 @@ def breaks(steps: Mapping[str, Mapping[str, Any]]) -> list[str]:
         for file, sha256 in step["reads"].items()
         if file in written and written[file][1] != sha256
     ]
-
-
-def reads(run: Run, config: Config) -> list[Path]:
-    files = [run / "evaluate/scores.json", run / "evaluate/examples.jsonl"]
-    return [*files, *(file for name in (PLAN, VOTES) if (file := run / name).is_file())]
 
 
 STEP = Step(

@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
+import base64
 import html
 from typing import TYPE_CHECKING, Any
 
 from curate.report.safe import safe
+from curate_evaluate import plots, words
+from curate_evaluate.arms.arm import TUNED
 from curate_evaluate.metrics import METRICS
-from curate_evaluate.words import interval, probability, shown, signed
+from curate_evaluate.words import capital, interval, points, probability, shown, signed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    # An SVG and what it shows in words, to an element.
+    Picture = Callable[[str, str], str]
 
 SHOWN = 160
+# A logarithmic axis has no 0.
+LEAST = 1e-4
 
 STYLE = """<style>
 .stMainBlockContainer { padding-top: 3rem; }
-.c-verdict { border-left: .3rem solid #8888; padding: .2rem 0 .2rem 1rem; }
-.c-verdict.win { border-color: #2da44e; }
-.c-verdict.worse { border-color: #cf222e; }
-.c-verdict.equivalent { border-color: #bf8700; }
-.c-verdict h2 { font-size: 1.4rem; margin: 0; padding: 0 0 .4rem 0; }
+.c-verdict { border-left: .4rem solid #808a94; padding: .2rem 0 .2rem 1.1rem; }
+.c-verdict.win { border-color: #2b9a4e; }
+.c-verdict.worse { border-color: #d9504a; }
+.c-verdict.equivalent { border-color: #b47a12; }
+.c-verdict h2 { font-size: 1.6rem; line-height: 1.25; margin: 0; padding: 0 0 .4rem 0; text-wrap: balance; }
+.c-verdict p { margin: 0 0 .4rem 0; max-width: 52rem; }
+.c-facts, .c-topics { padding: 0 !important; } /* Streamlit indents lists. */
+.c-facts { display: flex; flex-wrap: wrap; gap: .2rem 1.6rem; margin: .8rem 0 0 0; }
+.c-facts div { display: flex; gap: .4rem; }
+.c-facts dt { opacity: .8; }
+.c-facts dd { font-variant-numeric: tabular-nums; font-weight: 600; margin: 0; }
+.c-gains { display: grid; grid-template-columns: max-content minmax(8rem, 1fr) max-content; gap: .3rem 1rem; }
+.c-gains > * { align-self: center; }
+.c-gains .value { font-variant-numeric: tabular-nums; }
+.c-plot { display: block; height: 1.5rem; width: 100%; }
+.c-plot svg { display: block; height: 100%; width: 100%; }
+.c-axis { display: flex; font-size: .85rem; font-variant-numeric: tabular-nums; justify-content: space-between; }
+.c-curves { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .2rem .6rem; margin: 0; }
+.c-curves .c-plot { height: 13rem; }
+.c-curves .c-axis.up { flex-direction: column; text-align: right; }
+.c-curves figcaption, .c-curves .under { grid-column: 2; }
+.c-key { border-top: .2rem solid; display: inline-block; margin-right: .4rem; vertical-align: middle; width: 1.4rem; }
+.c-key.training { border-color: #808a94; }
+.c-key.validation { border-color: #3f83d8; }
+.c-topics { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .5rem 1.2rem; margin: 0; }
+.c-topics dt { font-weight: 600; }
+.c-topics dd { margin: 0; max-width: 52rem; }
+.c-topics dd p { margin: 0 0 .3rem 0; }
 .c-wide { margin-bottom: 1rem; overflow-x: auto; }
 .c-wide table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 .c-wide th, .c-wide td { text-align: left; padding: .35rem .8rem .35rem 0; vertical-align: top; }
@@ -29,13 +60,21 @@ STYLE = """<style>
 .c-wide td.number { white-space: nowrap; }
 .c-wide code, .c-id { font-family: monospace; font-size: .85rem; overflow-wrap: anywhere; }
 .c-wide td.command { min-width: 16rem; }
-.c-arms { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 1fr)); gap: .8rem; }
+.c-arms { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 12.5rem), 1fr)); gap: .8rem; }
 .c-arms section { background: #8882; border-radius: .4rem; padding: .6rem .8rem; min-width: 0; }
 .c-arms section.matched { background: #2da44e33; }
 .c-arms h4 { font-size: .9rem; margin: 0; padding: 0 0 .3rem 0; }
 .c-text { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; font: inherit; }
 .c-quiet { font-size: .85rem; }
-details > summary { cursor: pointer; margin-top: .6rem; }
+.c-from { overflow-wrap: anywhere; }
+.c-from ul { margin: .3rem 0; padding-left: 1.2rem; }
+details > summary { cursor: pointer; margin: .4rem 0; overflow-wrap: anywhere; }
+@media (max-width: 40rem) {
+  .c-gains, .c-topics { grid-template-columns: minmax(0, 1fr); gap: .1rem; }
+  .c-gains .name { font-weight: 600; }
+  .c-gains .value, .c-topics dd { margin-bottom: .7rem; }
+  .c-gains .empty { display: none; }
+}
 </style>"""
 
 
@@ -44,23 +83,126 @@ def text(value: object) -> str:
     return html.escape("\n".join(safe(line) for line in str(value).split("\n")))
 
 
+def inline(svg: str, said: str) -> str:
+    """A picture as a part of the page."""
+    return f'<div class="c-plot" role="img" aria-label="{text(said)}">{svg}</div>'
+
+
+def image(svg: str, said: str) -> str:
+    """A picture as an image: Streamlit's `html` draws no SVG."""
+    return (
+        f'<img class="c-plot" alt="{text(said)}" src="data:image/svg+xml;base64,'
+        f'{base64.b64encode(svg.encode()).decode()}">'
+    )
+
+
 def verdict(report: Mapping[str, Any]) -> str:
+    """The claim, what it rests on, and what was fixed before: enough for who reads no further."""
     tone = report["verdict"]["verdict"].partition(" ")[0]
-    sentences = "".join(f"<p>{text(note)}</p>" for note in report["notes"])
-    return f'<div class="c-verdict {text(tone)}"><h2>{text(report["headline"])}</h2>{sentences}</div>'
+    claim, _, numbers_said = report["headline"].partition(": ")
+    facts = {
+        "held-out rows": f"{report['n']:,}",
+        "metric": METRICS[report["plan"]["metric"]].title,
+        "margin": f"±{report['plan']['margin']:g} points",
+        "baselines": f"{len(report['verdict']['by_baseline'])}",
+        **{f"over {len(one['parts'])} {one['by']}s": one["verdict"] for one in report["pooled"]},
+    }
+    listed = "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in facts.items())
+    late = (
+        f"<p><strong>Out of date.</strong> {text('; '.join(report['provenance']['breaks']))}.</p>"
+        if report["provenance"]["breaks"]
+        else ""
+    )
+    return (
+        f'<div class="c-verdict {text(tone)}"><h2>{text(claim)}</h2><p>{text(capital(numbers_said))}</p>{late}'
+        f'<dl class="c-facts">{listed}</dl></div>'
+    )
+
+
+def gains(report: Mapping[str, Any], picture: Picture) -> str:
+    """What the fine-tuned arm gains over each baseline, drawn over the margin."""
+    metric, margin = report["plan"]["metric"], report["plan"]["margin"]
+    found, units = report["differences"][metric], margin / 100 * METRICS[metric].full
+    ends = plots.scale(list(found.values()), units)
+    rows = ""
+    for name, difference in found.items():
+        title = report["arms"][name]["title"]
+        said = f"{signed(metric, difference['value'])} points, 95% CI {interval(metric, difference)}"
+        # Where the metric does not tell right from wrong, no colour says that one is won.
+        tone = report["verdict"]["by_baseline"][name] if METRICS[metric].decides else "cannot tell"
+        drawn = plots.interval(difference, ends, units, tone)
+        rows += (
+            f'<div class="name">over {text(title)}</div>{picture(drawn, f"Gain over {title}: {said}")}'
+            f'<div class="value">{text(said)}</div>'
+        )
+    axis = plots.axis(points(metric, ends[0]), points(metric, ends[1]))
+    return (
+        f'<div class="c-gains">{rows}<div class="empty"></div>{picture(axis, "Points")}'
+        '<div class="empty"></div></div>'
+        f'<p class="c-quiet">Points of {text(METRICS[metric].title)}. The line is no difference, the band the margin: '
+        f"within ±{margin:g} points one does not matter.</p>"
+    )
+
+
+def topics(report: Mapping[str, Any]) -> str:
+    """What else the verdict rests on, by subject."""
+    listed = "".join(
+        f"<dt>{text(topic)}</dt><dd>{''.join(f'<p>{text(capital(note))}</p>' for note in notes)}</dd>"
+        for topic, notes in words.topics(report).items()
+    )
+    return f'<dl class="c-topics">{listed}</dl>'
+
+
+def training(report: Mapping[str, Any], picture: Picture) -> str:
+    """The losses by step, with the step that was kept and what the trainer advised."""
+    found = report["curves"]
+    learned, held_out = ([(step, max(loss, LEAST)) for step, loss in found[key]] for key in ("training", "validation"))
+    losses = [loss for _, loss in [*learned, *held_out]]
+    ends = 0.95 * min(losses), 1.05 * max(losses)
+    last = max(step for step, _ in [*learned, *held_out])
+    kept = dict(held_out).get(found["kept"])
+    said = f"Training loss {found['training'][0][1]:.3f} at first, {found['training'][-1][1]:.3f} at the end."
+    if kept is not None:
+        said += f" Kept: step {found['kept']:,} of {last:,}, with a validation loss of {kept:.3f}."
+    drawn = plots.losses(learned, held_out, found["kept"], ends, last)
+    ticks = [ends[1] * (ends[0] / ends[1]) ** (i / plots.TICKS) for i in range(plots.TICKS + 1)]
+    keys = ["training", *(["validation"] if held_out else [])]
+    return (
+        '<figure class="c-curves">'
+        f'<div class="c-axis up">{"".join(f"<span>{tick:.2g}</span>" for tick in ticks)}</div>{picture(drawn, said)}'
+        f'<div class="c-axis under"><span>step 0</span><span>step {last:,}</span></div><figcaption>'
+        + "".join(f'<span class="c-key {key}"></span>{key} loss (log scale) &ensp; ' for key in keys)
+        + f"<p>{text(said)}</p>{''.join(f'<p>{text(capital(line))}.</p>' for line in found['advice'])}"
+        "</figcaption></figure>"
+    )
+
+
+def pooled(report: Mapping[str, Any]) -> str:
+    """The evaluations over several folds or seeds, each with the score of its parts."""
+    return "".join(
+        f"<p>{text(one['headline'])}</p>"
+        + numbers(
+            [one["by"], "run", "rows", f"fine-tuned, {METRICS[one['metric']].title}"],
+            [
+                [part["name"], part["run"], f"{part['n']:,}", shown(one["metric"], part["score"])]
+                for part in one["parts"]
+            ],
+            f"{len(one['parts'])} {one['by']}s",
+        )
+        for one in report["pooled"]
+    )
 
 
 def arms(report: Mapping[str, Any]) -> str:
-    """The table of the arms on the primary metric, each baseline with what the fine-tuned arm gains over it."""
+    """The table of the arms on the primary metric: what the fine-tuned arm won and lost, and what each one costs."""
     metric = report["plan"]["metric"]
+    memory = any(arm.get("memory_bytes") for arm in report["arms"].values())
     rows = []
     for name, arm in report["arms"].items():
         difference = report["differences"][metric].get(name)
-        compared = ["", "", "", ""]
+        compared = ["", ""]
         if difference:
             compared = [
-                signed(metric, difference["value"]),
-                interval(metric, difference),
                 " / ".join(f"{count:,}" for count in won_lost_same(difference)),
                 probability(difference["p"]),
             ]
@@ -72,14 +214,20 @@ def arms(report: Mapping[str, Any]) -> str:
                 f"{arm['prompt_tokens']:,.0f}",
                 f"{arm['tokens']:,.1f}",
                 f"{arm['seconds']:.2f} s",
+                *([gigabytes(arm.get("memory_bytes"))] if memory else []),
                 f"{arm['length_stops']:,}",
             ]
         )
     head = [
-        *("arm", METRICS[metric].title, "fine-tuned gains", "95% CI", "won / lost / same", "p"),
-        *("prompt tokens", "answer tokens", "time", "cut"),
+        *("arm", METRICS[metric].title, "won / lost / same", "p"),
+        *("prompt tokens", "answer tokens", "time", *(["memory"] if memory else []), "cut"),
     ]
-    return numbers(head, rows)
+    return numbers(head, rows, "the arms")
+
+
+def gigabytes(size: int | None) -> str:
+    """A size, and nothing where it was not measured."""
+    return f"{size / 1e9:.1f} GB" if size else ""
 
 
 def metrics(report: Mapping[str, Any]) -> str:
@@ -90,7 +238,7 @@ def metrics(report: Mapping[str, Any]) -> str:
     ]
     if all("macro_f1" in arm for arm in report["arms"].values()):
         rows.append(["macro-F1", *(f"{arm['macro_f1']:.2f}" for arm in report["arms"].values())])
-    return numbers(["metric", *(arm["title"] for arm in report["arms"].values())], rows)
+    return numbers(["metric", *(arm["title"] for arm in report["arms"].values())], rows, "all metrics")
 
 
 def slices(report: Mapping[str, Any]) -> str:
@@ -100,14 +248,20 @@ def slices(report: Mapping[str, Any]) -> str:
         [
             *(one["by"], one["part"], f"{one['n']:,}", signed(metric, one["value"]), interval(metric, one)),
             " / ".join(f"{count:,}" for count in won_lost_same(one)),
+            probability(one["holm"]),
         ]
         for one in report["slices"]
     ]
-    return numbers(["by", "part", "rows", "fine-tuned gains", "95% CI", "won / lost / same"], rows)
+    decisive = report["arms"][report["verdict"]["decisive"]]["title"]
+    return (
+        f"<p>Against {text(decisive)}. Exploratory: places to look into, not findings. Of 20 such intervals one leaves "
+        f"out 0 by chance alone; p is corrected for {len(rows):,} looks (Holm).</p>"
+        + numbers(["by", "part", "rows", "fine-tuned gains", "95% CI", "won / lost / same", "p"], rows, "parts")
+    )
 
 
-def numbers(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return table(head, [[f'<td class="number">{text(cell)}</td>' for cell in row] for row in rows])
+def numbers(head: Sequence[str], rows: Iterable[Sequence[str]], name: str) -> str:
+    return table(head, [[f'<td class="number">{text(cell)}</td>' for cell in row] for row in rows], name)
 
 
 def won_lost_same(difference: Mapping[str, Any]) -> tuple[int, int, int]:
@@ -115,17 +269,60 @@ def won_lost_same(difference: Mapping[str, Any]) -> tuple[int, int, int]:
     return won, lost, difference["n"] - won - lost
 
 
+def gain(entry: Mapping[str, Any], metric: str, baseline: str) -> float:
+    """How much the fine-tuned arm's output scores above that of the baseline."""
+    after: float = entry["outputs"][TUNED][metric]
+    before: float = entry["outputs"][baseline][metric]
+    return after - before
+
+
+def kinds(entry: Mapping[str, Any], metric: str, baseline: str) -> list[str]:
+    """What an example can be looked for by."""
+    found, outputs = gain(entry, metric, baseline), entry["outputs"]
+    is_kind = {
+        "all": True,
+        "regressed": found < 0,
+        "improved": found > 0,
+        "different": outputs[TUNED]["output"] != outputs[baseline]["output"],
+        "cut": any(output["stopped"] == "length" for output in outputs.values()),
+    }
+    return [kind for kind, is_true in is_kind.items() if is_true]
+
+
 def example(entry: Mapping[str, Any], metric: str) -> str:
-    """One example: reference and the arms' outputs side by side, and the prompts to open."""
+    """One example: its prompt to open, reference and outputs side by side, and the prompts of arms with their own."""
     sides = section("reference", entry["reference"], "")
-    prompts = details("prompt", entry["prompt"])
+    prompts = ""
     for arm, output in entry["outputs"].items():
         cut = ", cut at the limit" if output["stopped"] == "length" else ""
         matched = "matched" if output[metric] >= METRICS[metric].full else ""
         sides += section(f"{arm} · {shown(metric, output[metric])}{cut}", output["output"], matched)
         if "sent" in output:
             prompts += details(f"prompt of {arm}", output["sent"])
-    return f'<div class="c-arms">{sides}</div>{prompts}'
+    return f'{details("prompt", entry["prompt"])}<div class="c-arms">{sides}</div>{prompts}'
+
+
+def came_from(entry: Mapping[str, Any], *, is_open: bool = False) -> str:
+    """An example's way from its line in the data to its line in the test, to open."""
+    row = entry["row"]
+    places = [f"{place['path']}:{place['line']}" for place in row["data"]]
+    steps_said = [f"data: {place}" for place in places] or ["data: no such row in the files as they are now"]
+    steps_said += [f"{found['severity']} {found['code']}: {found['message']}" for found in row["findings"]]
+    if decision := row["decision"]:
+        sight = f" in sight of {', '.join(decision['codes'])}" if decision["codes"] else ""
+        reason = f": {decision['reason']}" if decision["reason"] else ""
+        steps_said.append(f"{decision['action']} by {decision['by']} at {decision['at']}{sight}{reason}")
+    if change := row["change"]:
+        steps_said.append(
+            f"changed by {change['by']}{''.join(f' {code}' for code in change['codes'])}: {change['reason']}"
+        )
+    steps_said += [f"split/test.jsonl:{entry['line']}", entry["sample_id"]]
+    codes = dict.fromkeys(found["code"] for found in row["findings"])
+    brief = " · ".join([*places[:1], f"split/test.jsonl:{entry['line']}", *codes])
+    listed = "".join(f"<li>{text(said)}</li>" for said in steps_said)
+    return (
+        f'<details class="c-from"{" open" * is_open}><summary>from {text(brief)}</summary><ul>{listed}</ul></details>'
+    )
 
 
 def details(name: str, prompt: str) -> str:
@@ -146,6 +343,20 @@ def section(title: str, body: str, kind: str) -> str:
     return f'<section class="{kind}"><h4>{text(title)}</h4><pre class="c-text">{shown_body}</pre></section>'
 
 
+def made(report: Mapping[str, Any]) -> str:
+    """How the answers were got, and when the plan was made."""
+    prompts, decoding = report["prompts"], report["decoding"]
+    found = report["differences"][report["plan"]["metric"]]
+    line = report["prompt"]["line"] if report["prompt"]["form"] else "none"
+    return (
+        f"<p>{prompts['equal']:,} of {prompts['compared']:,} prompts reached the model id for id as they were made. "
+        f"Decoding: {text(decoding['method'])}, batches of {decoding['batch_size']}, at most "
+        f"{decoding['max_new_tokens']} new tokens; {text(next(iter(found.values()))['method'])}.</p>"
+        f"<p>{text(words.declared(report['plans']))} Metric chosen because {text(report['fit']['why'])}. Format line "
+        f"of the base model's prompts: {text(line)}</p>"
+    )
+
+
 def steps(provenance: Mapping[str, Any]) -> str:
     """The table of the steps, in the order of the manifest, each with the files it wrote."""
     rows = []
@@ -164,11 +375,14 @@ def steps(provenance: Mapping[str, Any]) -> str:
                 f"<td>{files}</td>",
             ]
         )
-    return table(["step", "command and versions", "at", "took", "wrote (sha256)"], rows)
+    return table(["step", "command and versions", "at", "took", "wrote (sha256)"], rows, "the steps")
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of ready cells (`<td>...</td>`) under headings of text."""
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], name: str) -> str:
+    """A table of ready cells (`<td>...</td>`) under headings of text. It scrolls, so the keyboard has to reach it."""
     top = "".join(f"<th>{text(cell)}</th>" for cell in head)
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    return f'<div class="c-wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    return (
+        f'<div class="c-wide" role="region" tabindex="0" aria-label="Table: {text(name)}"><table>'
+        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+    )

@@ -214,22 +214,26 @@ def could_find(scores: Mapping[str, Any]) -> str:
     return f"{scores['n']:,} rows can show, with a chance of 80%, a true gain of {', '.join(parts)}."
 
 
-def notes(scores: Mapping[str, Any]) -> list[str]:
-    """What a reader has to know beside the verdict: the other baselines, form and task, costs, what was not tested."""
+def topics(scores: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What a reader has to know beside the verdict, by subject, in the order in which one asks."""
     others = [name for name in scores["verdict"]["by_baseline"] if name != scores["verdict"]["decisive"]]
-    return [
-        *(said for found in scores.get("judging", ()) for said in sentences(found)),
-        *(against(scores, name) for name in others),
-        *form_and_task(scores),
-        *costs(scores),
-        could_find(scores),
-        *scores["not_tested"],
-        *overfitting(scores),
-        contamination(scores),
-        *held_out_loss(scores),
-        forgetting(scores),
-        *map(of_task, scores["tasks"]),
-    ]
+    found = {
+        "Judged by reading": [said for judged in scores.get("judging", ()) for said in sentences(judged)],
+        "Other baselines": [against(scores, name) for name in others],
+        "Form and task": [*form_and_task(scores), *held_out_loss(scores)],
+        "Costs": costs(scores),
+        "Overfitting": overfitting(scores),
+        "Forgetting": [forgetting(scores), *map(of_task, scores["tasks"])],
+        "Contamination": [contamination(scores)],
+        "What this test can show": [could_find(scores)],
+        "Not tested": list(scores["not_tested"]),
+    }
+    return {subject: said for subject, said in found.items() if said}
+
+
+def notes(scores: Mapping[str, Any]) -> list[str]:
+    """The same, one after the other."""
+    return [note for said in topics(scores).values() for note in said]
 
 
 def held_out_loss(scores: Mapping[str, Any]) -> list[str]:

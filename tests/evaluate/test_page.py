@@ -30,14 +30,17 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 
-def drawn(run: Run, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[str]]:
-    """The HTML of the page, and its blocks of code."""
+def drawn(run: Run, monkeypatch: pytest.MonkeyPatch, **query: str) -> tuple[str, list[str]]:
+    """The HTML of the page at an address, and its blocks of code."""
     from streamlit.testing.v1 import AppTest
 
     # AppTest leaves the page as __main__, which a process spawned by a later test would run.
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     monkeypatch.setenv("CURATE_RUN", str(run.folder))
-    page = AppTest.from_file(str(PAGE), default_timeout=30).run()
+    page = AppTest.from_file(str(PAGE), default_timeout=30)
+    for key, word in query.items():
+        page.query_params[key] = word
+    page.run()
     assert not page.exception
     return "".join(piece.body for piece in page.html), [block.value for block in page.code]
 
@@ -57,6 +60,16 @@ def test_the_page_shows_the_verdict_every_example_and_the_command_that_traces_it
     assert set(code) <= set(traced)
     assert html.count("<h4>reference</h4>") == 10
     assert "curate evaluate" in html
+
+
+def test_an_example_has_a_page_of_its_own(evaluated: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = json.loads((evaluated / "report.json").read_bytes())["examples"][-1]
+    html, code = drawn(evaluated, monkeypatch, example=entry["name"])
+    assert html.count("<h4>reference</h4>") == 1 and f'href="?example={entry["name"]}"' in html
+    assert code == [f"curate trace {evaluated.folder} {entry['sample_id']}"]
+    assert "The whole report" in html and "<summary>from " in html
+    html, code = drawn(evaluated, monkeypatch, example="<b>gone")
+    assert "No example has the name &lt;b&gt;gone" in html and len(code) == 10
 
 
 def test_the_page_says_when_a_step_was_made_again_since(evaluated: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +92,7 @@ def test_the_command_writes_the_report_and_says_its_headline(evaluated: Run) -> 
     for said in ("report: Cannot tell whether this adapter", "(up to date)"):
         result = CliRunner().invoke(cli, ["report", str(evaluated.folder), "--no-serve"], standalone_mode=False)
         assert result.exception is None, result.output
-        assert said in result.output
+        assert said in result.output and f"  {evaluated / 'report.html'}\n" in result.output
         assert (evaluated / "report.json").exists()
 
 

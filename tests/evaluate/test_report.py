@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import re
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,8 @@ from click.testing import CliRunner
 
 from curate.cli.main import cli
 from curate.run import Run, why_stale
-from curate_evaluate import page, view
-from curate_evaluate.report import STEP, breaks, side_by_side
+from curate_evaluate import page, plots, view, words
+from curate_evaluate.report import STEP, breaks, build, named, side_by_side
 from tests.evaluate.test_step import ARMS
 
 
@@ -39,16 +41,26 @@ def test_the_report_holds_both_arms_each_example_and_the_steps(evaluated: Run) -
     assert oct((evaluated / "report.json").stat().st_mode)[-3:] == "600"
 
 
+SCHEMA = json.loads(resources.files("curate_evaluate").joinpath("report.schema.json").read_bytes())
+
+
+def faults(report: dict[str, Any]) -> list[str]:
+    """What is not as the schema says, in the report as it would be written."""
+    from jsonschema import Draft202012Validator
+
+    written = json.loads(json.dumps(report))
+    return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(SCHEMA).iter_errors(written)]
+
+
 def test_the_report_is_as_its_schema_says(evaluated: Run) -> None:
     from jsonschema import Draft202012Validator
 
-    schema = json.loads(resources.files("curate_evaluate").joinpath("report.schema.json").read_bytes())
-    Draft202012Validator.check_schema(schema)
+    Draft202012Validator.check_schema(SCHEMA)
     report = json.loads((evaluated / "report.json").read_bytes())
-    assert [error.message for error in Draft202012Validator(schema).iter_errors(report)] == []
-    assert set(schema["properties"]) == set(report)
+    assert faults(report) == []
+    assert set(SCHEMA["required"]) == set(SCHEMA["properties"]) == set(report)
     report["verdict"]["verdict"] = "better"
-    assert list(Draft202012Validator(schema).iter_errors(report))
+    assert faults(report)
 
 
 def test_the_report_is_stale_when_the_scores_change_and_says_so(evaluated: Run) -> None:
@@ -82,11 +94,21 @@ def test_text_of_a_row_stays_text(hostile: str) -> None:
             assert not [name for name, _ in attributes if name.startswith("on")]
 
     output = {"output": hostile, "sent": hostile, "chrf": 1.0, "exact_match": 0.0, "stopped": "stop"}
-    entry = {"reference": hostile, "prompt": hostile, "outputs": {"fine-tuned": output, "zero-shot": output}}
-    drawn = view.example(entry, "exact_match")
+    said = {"code": hostile, "severity": hostile, "message": hostile}
+    row = {
+        "data": [{"path": hostile, "line": 3}],
+        "findings": [said],
+        "decision": {"action": "keep", "by": hostile, "at": hostile, "reason": hostile, "codes": [hostile]},
+        "change": {"by": hostile, "codes": [hostile], "reason": hostile},
+    }
+    entry = {
+        "reference": hostile, "prompt": hostile, "outputs": {"fine-tuned": output, "zero-shot": output},
+        "line": 1, "sample_id": hostile, "row": row,
+    }  # fmt: skip
+    drawn = view.example(entry, "exact_match") + view.came_from(entry)
     tags = Tags()
     tags.feed(drawn)
-    assert tags.found == {"div", "section", "h4", "pre", "details", "summary"}
+    assert tags.found == {"div", "section", "h4", "pre", "details", "summary", "ul", "li"}
     assert not set(drawn) & set("\u202e\x1b\x00")
 
 
@@ -109,10 +131,97 @@ def test_the_page_of_hostile_rows_holds_no_script_and_asks_nobody(evaluated: Run
 def test_the_written_page_holds_every_example_under_its_anchor(evaluated: Run) -> None:
     report = json.loads((evaluated / "report.json").read_bytes())
     drawn = (evaluated / "report.html").read_text(encoding="utf-8")
-    anchors = re.findall(r'<article id="([^"]+)">', drawn)
+    anchors = re.findall(r'<article id="([^"]+)"', drawn)
     assert len(set(anchors)) == len(anchors) == report["n"]
+    assert set(anchors) == {example["name"] for example in report["examples"]}
     assert report["headline"].split(":")[0] in drawn
     assert oct((evaluated / "report.html").stat().st_mode)[-3:] == "600"
+
+
+def test_an_example_leads_back_to_its_line_in_the_data(evaluated: Run) -> None:
+    report = json.loads((evaluated / "report.json").read_bytes())
+    (data,) = evaluated.config("check")["data"]
+    lines = Path(data).read_text(encoding="utf-8").splitlines()
+    for example in report["examples"]:
+        (place,) = example["row"]["data"]
+        assert place["path"] == data
+        assert json.loads(lines[place["line"] - 1])["messages"][-1]["content"] == example["reference"]
+    drawn = (evaluated / "report.html").read_text(encoding="utf-8")
+    assert f"from {html.escape(data)}:{place['line']} · split/test.jsonl:{example['line']}" in drawn
+
+
+def test_a_report_without_its_data_has_no_lines_and_is_made_all_the_same(evaluated: Run) -> None:
+    Path(evaluated.config("check")["data"][0]).rename(evaluated / "gone.jsonl")
+    try:
+        assert {len(example["row"]["data"]) for example in build(evaluated)["examples"]} == {0}
+    finally:
+        (evaluated / "gone.jsonl").rename(evaluated.config("check")["data"][0])
+
+
+def test_equal_examples_have_names_of_their_own() -> None:
+    twins = [{"sample_id": "v1:0123456789abcdef", "prompt_ids_sha256": "fedcba98"}] * 2
+    assert [example["name"] for example in named(twins)] == ["0123456789ab-fedcba", "0123456789ab-fedcba-2"]
+
+
+LOG = [{"step": 0, "val_loss": 4.0}, *({"step": step, "loss": 4.0 / step} for step in range(1, 1001))]
+
+
+def test_the_curves_of_the_training_are_in_the_report_and_drawn(evaluated: Run) -> None:
+    assert json.loads((evaluated / "report.json").read_bytes())["curves"] is None
+    lines = [*LOG, {"step": 500, "val_loss": 0.5}, {"step": 1000, "val_loss": 0.9}]
+    (evaluated / "train/log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    training = json.loads((evaluated / "train/train.json").read_bytes())
+    (evaluated / "train/train.json").write_text(json.dumps(training | {"best_step": 500, "advice": ["overfitting: x"]}))
+    assert "train/log.jsonl is new" in why_stale(evaluated, STEP, {})
+    report = build(evaluated)
+    assert faults(report) == []
+    found = report["curves"]
+    assert found["validation"] == [(0, 4.0), (500, 0.5), (1000, 0.9)]
+    assert len(found["training"]) == 250 and found["training"][-1] == (1000, pytest.approx(4 / 998.5, rel=1e-3))
+    drawn = page.to_html(report, "run")
+    assert "Kept: step 500 of 1,000, with a validation loss of 0.500." in drawn
+    assert "Overfitting: x." in drawn
+    assert drawn.count("<svg") == len(report["verdict"]["by_baseline"]) + 2  # each gain, their axis, the curves
+
+
+@pytest.mark.parametrize(("folder", "by"), [("evaluate-folds", "fold"), ("evaluate-seeds", "seed")])
+def test_scores_over_folds_or_seeds_stand_beside_the_verdict(evaluated: Run, folder: str, by: str) -> None:
+    scores = json.loads((evaluated / "evaluate/scores.json").read_bytes())
+    parts = [{by: k, "run": f"{by}s/{k}", "n": 20, "score": k / 10} for k in (1, 2)]
+    verdict = {**scores["verdict"], "subject": "fine-tuning"}
+    (evaluated / folder).mkdir()
+    (evaluated / folder / "scores.json").write_text(json.dumps({**scores, "verdict": verdict, f"{by}s": parts}))
+    report = build(evaluated)
+    assert faults(report) == []
+    (found,) = report["pooled"]
+    assert found["headline"].startswith("Cannot tell whether fine-tuning is worth it")
+    assert found["parts"][1] == {"name": "2", "run": f"{by}s/2", "n": 20, "score": 0.2}
+    drawn = page.to_html(report, "run")
+    assert "\n- Cannot tell whether fine-tuning is worth it" in page.to_markdown(report)
+    assert f"<dt>over 2 {by}s</dt><dd>cannot tell</dd>" in drawn and f"{by}s/2</td>" in drawn
+
+
+def test_only_a_metric_that_decides_has_colours_of_a_verdict(evaluated: Run) -> None:
+    report = json.loads((evaluated / "report.json").read_bytes())
+    metric = report["plan"]["metric"]
+    won = dict.fromkeys(report["verdict"]["by_baseline"], "win")
+    report["verdict"]["by_baseline"] = won
+    assert view.gains(report, view.inline).count(f'stroke="{plots.GREEN}"') == 4 * len(won)
+    report["plan"]["metric"] = "chrf"
+    report["differences"]["chrf"] = report["differences"][metric]
+    assert plots.GREEN not in view.gains(report, view.inline)
+
+
+def test_the_axis_of_gains_holds_round_numbers_with_0_among_them() -> None:
+    for low, high, wanted in ((-10.2, 50.2, ["0", "+20", "+40"]), (-2.1, 2.1, ["-2", "-1", "0", "+1", "+2"])):
+        assert re.findall(r">([-+\d.]+)</text>", plots.axis(low, high)) == wanted
+
+
+def test_every_note_has_one_place_among_the_topics(evaluated: Run) -> None:
+    report = json.loads((evaluated / "report.json").read_bytes())
+    found = words.topics(report)
+    assert sorted(note for notes in found.values() for note in notes) == sorted(report["notes"])
+    assert found["Not tested"] == ["Retrieval over documents: not tested (--docs DIR)."]
 
 
 def test_the_markdown_holds_the_verdict_and_each_arm_and_no_row(evaluated: Run) -> None:

@@ -6,35 +6,15 @@ import json
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
-from curate_evaluate import view, words
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from curate_evaluate import view
 
 PAGE_SIZE = 10
-TUNED = "fine-tuned"
+FILTERS = ("all", "regressed", "improved", "different", "cut")
 RUN = Path(os.environ["CURATE_RUN"])
-
-
-def gain(entry: dict[str, Any], metric: str, baseline: str) -> float:
-    """How much the fine-tuned arm's output scores above that of the baseline."""
-    after: float = entry["outputs"][TUNED][metric]
-    before: float = entry["outputs"][baseline][metric]
-    return after - before
-
-
-def filters(metric: str, baseline: str) -> dict[str, Callable[[dict[str, Any]], bool]]:
-    return {
-        "all": lambda entry: True,
-        "regressed": lambda entry: gain(entry, metric, baseline) < 0,
-        "improved": lambda entry: gain(entry, metric, baseline) > 0,
-        "different": lambda entry: entry["outputs"][TUNED]["output"] != entry["outputs"][baseline]["output"],
-        "cut at the limit": lambda entry: any(output["stopped"] == "length" for output in entry["outputs"].values()),
-    }
 
 
 def page() -> None:
@@ -42,72 +22,73 @@ def page() -> None:
     report = json.loads((RUN / "report.json").read_bytes())
     st.html(view.STYLE)
     st.html(f"<h1>Report of {view.text(RUN)}</h1>")
+    wanted = st.query_params.get("example")
+    found = [entry for entry in report["examples"] if entry["name"] == wanted]
+    if found:
+        st.html(f'<p><a href="?">The whole report</a>: {view.text(report["headline"])}</p>')
+        draw(found[0], report["plan"]["metric"], alone=True)
+        return
+    if wanted:
+        st.html(f"<p><strong>No example has the name {view.text(wanted)}</strong> here: the rows were other ones.</p>")
     st.html(view.verdict(report))
-    if breaks := report["provenance"]["breaks"]:
-        st.html(f"<p><strong>Out of date.</strong> {view.text('; '.join(breaks))}.</p>")
     st.subheader("Arms")
+    st.html(view.gains(report, view.image))
     st.html(view.arms(report))
     st.html(view.metrics(report))
+    st.subheader("What it rests on")
+    st.html(view.topics(report))
+    if report["pooled"]:
+        st.subheader("Over folds and seeds")
+        st.html(view.pooled(report))
+    if report["curves"]:
+        st.subheader("Training")
+        st.html(view.training(report, view.image))
     if report["slices"]:
         st.subheader("Parts of the rows")
-        decisive = report["arms"][report["verdict"]["decisive"]]["title"]
-        st.html(
-            f"<p>Against {view.text(decisive)}. Of 20 such intervals one leaves out 0 by chance alone: places to look "
-            "into, not findings.</p>"
-        )
         st.html(view.slices(report))
     examples(report)
-    provenance(report)
+    st.subheader("Where this came from")
+    st.html(view.made(report))
+    st.html(view.steps(report["provenance"]))
 
 
 def examples(report: dict[str, Any]) -> None:
     st.subheader("Examples")
     metric = report["plan"]["metric"]
     baselines = list(report["verdict"]["by_baseline"])
+    # In the address stands what an option is shown as: words that stay the same from run to run.
     baseline = st.selectbox(
         "Compared with",
         baselines,
         index=baselines.index(report["verdict"]["decisive"]),
         key="baseline",
         bind="query-params",
-        format_func=lambda name: report["arms"][name]["title"],
     )
-    shown = filters(metric, baseline)
-    counts = {name: sum(map(is_shown, report["examples"])) for name, is_shown in shown.items()}
-    choice = st.pills(
-        "Show",
-        list(shown),
-        default="all",
-        required=True,
-        key="show",
-        bind="query-params",
-        format_func=lambda name: f"{name} ({counts[name]})",
+    kinds = [view.kinds(entry, metric, baseline) for entry in report["examples"]]
+    choice = st.pills("Show", FILTERS, default="all", required=True, key="show", bind="query-params")
+    counts = ", ".join(f"{sum(name in kind for kind in kinds):,} {name}" for name in FILTERS[1:])
+    st.html(
+        f"<p>{len(kinds):,} examples: {counts} at the limit. Those stand first where the fine-tuned arm lost most.</p>"
     )
-    chosen = sorted(filter(shown[choice], report["examples"]), key=lambda entry: gain(entry, metric, baseline))
-    if not chosen:
+    shown = [entry for entry, kind in zip(report["examples"], kinds, strict=True) if choice in kind]
+    shown.sort(key=lambda entry: view.gain(entry, metric, baseline))
+    if not shown:
         st.html("<p>No example is like this.</p>")
         return
-    st.html(f"<p>{len(chosen)} examples, those first where the fine-tuned arm lost most.</p>")
-    pages = -(-len(chosen) // PAGE_SIZE)
+    pages = -(-len(shown) // PAGE_SIZE)
     number = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
-    for entry in chosen[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]:
-        with st.container(border=True):
-            st.html(view.example(entry, metric))
-            st.code(f"curate trace {shlex.quote(str(RUN))} {entry['sample_id']}", language=None, wrap_lines=True)
+    for entry in shown[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]:
+        draw(entry, metric)
 
 
-def provenance(report: dict[str, Any]) -> None:
-    st.subheader("Where this came from")
-    prompts, decoding, plan = report["prompts"], report["decoding"], report["plans"]
-    found = report["differences"][report["plan"]["metric"]]
-    st.html(
-        f"<p>{prompts['equal']:,} of {prompts['compared']:,} prompts reached the model id for id as they were made. "
-        f"Decoding: {view.text(decoding['method'])}, batches of {decoding['batch_size']}, at most "
-        f"{decoding['max_new_tokens']} new tokens; {view.text(next(iter(found.values()))['method'])}.</p>"
-        f"<p>{view.text(words.declared(plan))} Metric chosen because {view.text(report['fit']['why'])}. Format line of "
-        f"the base model's prompts: {view.text(report['prompt']['line'] if report['prompt']['form'] else 'none')}</p>"
-    )
-    st.html(view.steps(report["provenance"]))
+def draw(entry: dict[str, Any], metric: str, *, alone: bool = False) -> None:
+    """One example, with its link and the command that follows its row."""
+    with st.container(border=True):
+        name = view.text(entry["name"])
+        st.html(f'<a class="c-id" href="?example={name}">{name}</a>')
+        st.html(view.example(entry, metric))
+        st.html(view.came_from(entry, is_open=alone))
+        st.code(f"curate trace {shlex.quote(str(RUN))} {entry['sample_id']}", language=None, wrap_lines=True)
 
 
 page()
