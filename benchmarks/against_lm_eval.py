@@ -25,9 +25,9 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from curate.run import Run
-from curate_evaluate.answers import Answers
-from curate_evaluate.models import Models
-from curate_evaluate.render import model_of
+from curate_evaluate.answering.answers import Answers
+from curate_evaluate.answering.models import Models
+from curate_evaluate.answering.render import model_of
 from curate_evaluate.step import adapter_of
 
 TASK = """task: pre_rendered

@@ -122,7 +122,7 @@ def named(bigger: tuple[str, ...]) -> list[str] | None:
     """
     if not bigger:
         return None
-    from curate_evaluate.endpoint import Address
+    from curate_evaluate.answering.endpoint import Address
 
     return [str(Address.parse(word)) for word in bigger]
 
@@ -131,8 +131,8 @@ def _of_folds(run: Run, settings: dict[str, Any], force: bool, fail_if_worse: bo
     from curate.cli.chain import say
     from curate.errors import CurateError
     from curate.report.safe import safe
-    from curate_evaluate.folds import FOLDER, evaluate_folds
-    from curate_evaluate.pool import said
+    from curate_evaluate.several.folds import FOLDER, evaluate_folds
+    from curate_evaluate.several.pool import said
 
     if force:
         raise CurateError(f"--force is for one run; name the fold: curate evaluate {run / 'folds/1'} --force")
@@ -145,8 +145,8 @@ def _over_seeds(run: Run, count: int, settings: dict[str, Any], force: bool, fai
     from curate.cli.chain import say
     from curate.errors import CurateError
     from curate.report.safe import safe
-    from curate_evaluate.pool_seeds import said
-    from curate_evaluate.seeds import FOLDER, evaluate_seeds, plans_of
+    from curate_evaluate.several.pool_seeds import said
+    from curate_evaluate.several.seeds import FOLDER, evaluate_seeds, plans_of
 
     if force:
         raise CurateError(f"--force is for one run; name the seed: curate evaluate {run / 'seeds/1'} --force")

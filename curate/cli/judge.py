@@ -99,7 +99,7 @@ def planned(
 
 def ask(run: Run, plan: Plan, by: tuple[str, ...]) -> None:
     """Have models judge the pairs of a plan."""
-    from curate_evaluate.endpoint import Address
+    from curate_evaluate.answering.endpoint import Address
     from curate_evaluate.judging.judge import judge as judge_by
     from curate_evaluate.judging.pairs import draw
 
@@ -119,7 +119,7 @@ def tell(run: Run, plan: Plan, markdown: bool) -> None:
 
     said = sentences(summary(draw(run, plan), Votes(run).standing()))
     if markdown:
-        from curate_evaluate.page import cell
+        from curate_evaluate.report.page import cell
 
         click.echo("\n".join(f"- {cell(sentence)}" for sentence in said))
     else:

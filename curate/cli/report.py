@@ -29,7 +29,7 @@ def report(run: Path, no_browser: bool, no_serve: bool, markdown: bool, force: b
     """
     import curate_evaluate
     from curate.run import Run, make, why_stale
-    from curate_evaluate.report import STEP
+    from curate_evaluate.report.step import STEP
     from curate_evaluate.step import STEP as EVALUATE
 
     opened = Run.open(run)
@@ -39,7 +39,7 @@ def report(run: Path, no_browser: bool, no_serve: bool, markdown: bool, force: b
     is_stale = force or record is None or why_stale(opened, STEP, {})
     said = make(opened, STEP, {}, force=force) if is_stale or record is None else f"{record['said']} (up to date)"
     if markdown:
-        from curate_evaluate.page import to_markdown
+        from curate_evaluate.report.page import to_markdown
 
         click.echo(to_markdown(json.loads((opened / "report.json").read_bytes())), nl=False)
         return 0

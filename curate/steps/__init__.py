@@ -17,7 +17,7 @@ CHAIN = {
     "tokens": "curate.steps.tokens",
     "train": "curate_train.step",
     "evaluate": "curate_evaluate.step",
-    "report": "curate_evaluate.report",
+    "report": "curate_evaluate.report.step",
 }
 """The order of the steps, and the module of each: imported when the step is asked for, as some take seconds."""
 

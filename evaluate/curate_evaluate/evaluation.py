@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 from curate.errors import CurateError
 from curate.run.data import found_name
 from curate_evaluate import losses, scoring, tasks
-from curate_evaluate.answers import Answers
+from curate_evaluate.answering.answers import Answers
+from curate_evaluate.answering.endpoint import bigger_arms, endpoints
+from curate_evaluate.answering.models import Models
+from curate_evaluate.answering.render import Refused
 from curate_evaluate.arms import Arm, Prompts, arms_for, format_line, read_cases, read_documents
 from curate_evaluate.arms.arm import TUNED, UNQUANTISED
 from curate_evaluate.arms.cases import refuse
 from curate_evaluate.choose import ROWS, Choice, choose
 from curate_evaluate.contamination import leaked
-from curate_evaluate.endpoint import bigger_arms, endpoints
 from curate_evaluate.history import histories
 from curate_evaluate.metrics import METRICS, Fit, fit, score
-from curate_evaluate.models import Models
 from curate_evaluate.prices import costs_of, prices_of
-from curate_evaluate.render import Refused
 from curate_evaluate.slices import slices
 from curate_evaluate.verdict import Plan, declare
 from curate_train.adapter import BASE
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from curate.model import Model
     from curate.run import Run
     from curate.run.step import Config
-    from curate_evaluate.answers import Answer
+    from curate_evaluate.answering.answers import Answer
     from curate_evaluate.arms import Case
     from curate_evaluate.scoring import Scored
 

@@ -10,10 +10,10 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
-from curate_evaluate.answers import key_of
-from curate_evaluate.decode import Progress, without_adapter
-from curate_evaluate.kept import Kept
-from curate_evaluate.loaded import quiet
+from curate_evaluate.answering.answers import key_of
+from curate_evaluate.answering.decode import Progress, without_adapter
+from curate_evaluate.answering.kept import Kept
+from curate_evaluate.answering.loaded import quiet
 from curate_evaluate.stats import compare
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from curate.run import Run
-    from curate_evaluate.decode import Decoder
+    from curate_evaluate.answering.decode import Decoder
     from curate_train.data import Row
 
 FILE = "losses.jsonl"

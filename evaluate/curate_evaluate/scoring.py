@@ -12,7 +12,7 @@ from curate_evaluate.verdict import Verdict, decide
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
-    from curate_evaluate.answers import Answer
+    from curate_evaluate.answering.answers import Answer
     from curate_evaluate.arms import Arm
     from curate_evaluate.metrics import Fit
     from curate_evaluate.stats import Difference

@@ -108,8 +108,8 @@ def make(run: Run, config: Config, out: Path) -> str:
         CurateError: no held-out rows, another base model, a prompt that is not, id for id, that of the tokens.
     """
     refuse_missing_libraries()
+    from curate_evaluate.answering.render import model_of
     from curate_evaluate.evaluation import Evaluation
-    from curate_evaluate.render import model_of
 
     training = json.loads((run / "train/train.json").read_bytes())
     base = run.source(training["model"]["name"])
@@ -156,7 +156,7 @@ def example_lines(
 
 
 def said(scores: Mapping[str, Any], run: str) -> str:
-    from curate_evaluate.words import headline
+    from curate_evaluate.report.words import headline
 
     equal = f"{scores['prompts']['equal']:,} prompts sent, each id for id as it was made"
     return f"evaluate: {headline(scores, shlex.quote(run))} {equal}"

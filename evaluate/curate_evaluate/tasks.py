@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
-from curate_evaluate.answers import key_of
-from curate_evaluate.decode import Progress, without_adapter
-from curate_evaluate.kept import Kept
-from curate_evaluate.loaded import quiet
+from curate_evaluate.answering.answers import key_of
+from curate_evaluate.answering.decode import Progress, without_adapter
+from curate_evaluate.answering.kept import Kept
+from curate_evaluate.answering.loaded import quiet
 from curate_evaluate.stats import compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from curate_evaluate.decode import Decoder
+    from curate_evaluate.answering.decode import Decoder
 
 FILE = "tasks.jsonl"
 # lm-eval's own, so that what a task draws at random is what it draws on its command line: of Python's, and of the rest.

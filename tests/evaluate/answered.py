@@ -12,7 +12,7 @@ from curate.cli.main import cli
 from curate.run import Run, make
 from curate.steps import tokens
 from curate_evaluate import scoring
-from curate_evaluate.answers import Answer
+from curate_evaluate.answering.answers import Answer
 from curate_evaluate.arms import Arm, read_cases
 from curate_evaluate.metrics import METRICS, Fit
 from curate_evaluate.step import example_lines

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from curate.run import Run, make
-from curate_evaluate.report import STEP as REPORT
+from curate_evaluate.report.step import STEP as REPORT
 from curate_evaluate.step import STEP
 from tests.evaluate import fabricate
 from tests.evaluate.answered import answered_run

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from curate_evaluate.answers import Answer, Answers, key_of
+from curate_evaluate.answering.answers import Answer, Answers, key_of
 
 if TYPE_CHECKING:
     from pathlib import Path

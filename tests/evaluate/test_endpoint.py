@@ -17,9 +17,9 @@ from click.testing import CliRunner
 from curate.cli.main import cli
 from curate.errors import CurateError
 from curate.sample import Message, ToolCall
-from curate_evaluate import endpoint
-from curate_evaluate.answers import Answers
-from curate_evaluate.endpoint import Address, Endpoint
+from curate_evaluate.answering import endpoint
+from curate_evaluate.answering.answers import Answers
+from curate_evaluate.answering.endpoint import Address, Endpoint
 from curate_evaluate.metrics.structures import tool_call
 from tests.evaluate.chat_server import Body, Chat, reply, serving
 from tests.evaluate.test_step import lines, rows, scores
@@ -169,8 +169,8 @@ KILLED = """
 import sys
 from pathlib import Path
 from curate.sample import Message
-from curate_evaluate.answers import Answers
-from curate_evaluate.endpoint import Address, Endpoint
+from curate_evaluate.answering.answers import Answers
+from curate_evaluate.answering.endpoint import Address, Endpoint
 of = Endpoint(Address.parse(sys.argv[1]), Answers(Path(sys.argv[2])), len)
 of.answer("arm", of.texts([([Message("user", f"Number {k}?")], None) for k in range(40)]), max_new_tokens=40)
 """

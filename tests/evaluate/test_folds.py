@@ -15,7 +15,7 @@ from curate.errors import CurateError
 from curate.run import Run
 from curate_evaluate import evaluation
 from curate_evaluate.arms.arm import arms_for
-from curate_evaluate.pool import Part, pool, said
+from curate_evaluate.several.pool import Part, pool, said
 from curate_evaluate.stats import compare
 from curate_evaluate.step import default_config
 from tests.evaluate import fabricate

@@ -22,12 +22,12 @@ from sklearn.metrics import cohen_kappa_score
 from curate.cli.main import cli
 from curate.errors import CurateError
 from curate.run import Run, make, why_stale
-from curate_evaluate import report
 from curate_evaluate.judging.pairs import Plan, context_of, draw, make_plan, read_plan
 from curate_evaluate.judging.stats import agreements, kappa, preference
 from curate_evaluate.judging.summary import summary
 from curate_evaluate.judging.votes import BOTH_BAD, TIE, Vote, Votes
 from curate_evaluate.judging.words import minutes, sentences
+from curate_evaluate.report import step as report
 from tests.evaluate.answered import ARMS, PAIRS, answered_run
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 TUNED, FEW = "fine-tuned", "few-shot"
-SCHEMA = json.loads((ROOT / "evaluate/curate_evaluate/report.schema.json").read_bytes())
+SCHEMA = json.loads((ROOT / "evaluate/curate_evaluate/report/report.schema.json").read_bytes())
 
 
 # Statistics.

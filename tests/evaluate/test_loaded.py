@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-from curate_evaluate.loaded import OneAtATime
+from curate_evaluate.answering.loaded import OneAtATime
 
 
 class Heavy:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from curate.errors import CurateError
-from curate_evaluate import decode
-from curate_evaluate.answers import Answers
-from curate_evaluate.decode import Decoder
-from curate_evaluate.loaded import OneAtATime, load
+from curate_evaluate.answering import decode
+from curate_evaluate.answering.answers import Answers
+from curate_evaluate.answering.decode import Decoder
+from curate_evaluate.answering.loaded import OneAtATime, load
 from curate_evaluate.losses import FILE, before_and_after, generic_rows, held_out_rows
 from tests.evaluate.test_step import Killed, killed_after, scores
 

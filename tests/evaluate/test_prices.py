@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from curate.cli.main import cli
 from curate.errors import CurateError
 from curate_evaluate.prices import Prices, break_even, costs_of, pooled_costs, prices_of
-from curate_evaluate.words import money, prices_in_words
+from curate_evaluate.report.words import money, prices_in_words
 
 if TYPE_CHECKING:
     from curate.run import Run
@@ -132,7 +132,7 @@ def test_other_prices_ask_no_model_and_are_in_the_report(evaluated: Run) -> None
     result = CliRunner().invoke(cli, ["report", str(evaluated.folder), "--markdown"])
     assert result.exit_code == 0, result.output
     assert "Training cost 1.50 once" in result.stdout
-    schema = json.loads(resources.files("curate_evaluate").joinpath("report.schema.json").read_bytes())
+    schema = json.loads(resources.files("curate_evaluate.report").joinpath("report.schema.json").read_bytes())
     found = json.loads((evaluated / "report.json").read_bytes())["prices"]
     Draft202012Validator(schema["properties"]["prices"]).validate(found)
     assert set(found) == set(schema["properties"]["prices"]["required"])

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from curate.cli.main import cli
 from curate.run import Run, why_stale
-from curate_evaluate import page, plots, view, words
-from curate_evaluate.report import STEP, breaks, build, named, side_by_side
+from curate_evaluate.report import page, plots, view, words
+from curate_evaluate.report.step import STEP, breaks, build, named, side_by_side
 from tests.evaluate.test_step import ARMS
 
 
@@ -41,7 +41,7 @@ def test_the_report_holds_both_arms_each_example_and_the_steps(evaluated: Run) -
     assert oct((evaluated / "report.json").stat().st_mode)[-3:] == "600"
 
 
-SCHEMA = json.loads(resources.files("curate_evaluate").joinpath("report.schema.json").read_bytes())
+SCHEMA = json.loads(resources.files("curate_evaluate.report").joinpath("report.schema.json").read_bytes())
 
 
 def faults(report: dict[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from curate_evaluate.report import build
+from curate_evaluate.report.step import build
 from tests.review_app.conftest import chromium, serving  # noqa: F401
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def reported(evaluated_once: Run) -> Run:
 
 @pytest.fixture(scope="module")
 def page_file(reported: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from curate_evaluate.page import to_html
+    from curate_evaluate.report.page import to_html
 
     file = tmp_path_factory.mktemp("page") / "report.html"
     file.write_text(to_html(build(reported), "support"), encoding="utf-8")

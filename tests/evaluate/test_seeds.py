@@ -16,7 +16,7 @@ from curate.errors import CurateError
 from curate.run import Run
 from curate_evaluate import evaluation
 from curate_evaluate.arms.arm import arms_for
-from curate_evaluate.pool_seeds import Trained, pool_seeds, said
+from curate_evaluate.several.pool_seeds import Trained, pool_seeds, said
 from curate_evaluate.stats import compare, compare_seeds
 from curate_evaluate.step import default_config
 from curate_evaluate.verdict import Plan

@@ -13,10 +13,10 @@ import pytest
 from curate.errors import CurateError
 from curate.run import Run, make, why_stale
 from curate.steps import tokens
-from curate_evaluate import decode
+from curate_evaluate.answering import decode
+from curate_evaluate.answering.render import model_of
 from curate_evaluate.arms.cases import ALL, find_prompt, read_rows
 from curate_evaluate.evaluation import Evaluation
-from curate_evaluate.render import model_of
 from curate_evaluate.step import STEP, adapter_of, default_config
 from curate_train.adapter import identity, write_base
 from tests.evaluate import fabricate
@@ -360,7 +360,7 @@ def test_a_pissa_adapter_that_was_saved_as_a_plain_one_leaves_the_base_as_it_is(
     import torch
     from peft import LoraConfig, get_peft_model
 
-    from curate_evaluate.loaded import load
+    from curate_evaluate.answering.loaded import load
 
     ids = torch.arange(1, 40)[None]
     plain = unquantised(model).float()

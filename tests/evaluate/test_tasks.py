@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from curate.errors import CurateError
-from curate_evaluate import decode, tasks
-from curate_evaluate.answers import Answers
-from curate_evaluate.decode import Decoder
-from curate_evaluate.loaded import OneAtATime, load
+from curate_evaluate import tasks
+from curate_evaluate.answering import decode
+from curate_evaluate.answering.answers import Answers
+from curate_evaluate.answering.decode import Decoder
+from curate_evaluate.answering.loaded import OneAtATime, load
 from tests.evaluate import fabricate
 from tests.evaluate.test_step import Killed, killed_after
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from curate_evaluate.answers import Answer
+from curate_evaluate.answering.answers import Answer
+from curate_evaluate.answering.models import own_sampling, thoughts
 from curate_evaluate.arms import Arm
 from curate_evaluate.metrics import Fit
-from curate_evaluate.models import own_sampling, thoughts
 from curate_evaluate.scoring import score_arm, without_thoughts
 
 if TYPE_CHECKING:

@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 
-from curate_evaluate.answers import Answer
+from curate_evaluate.answering.answers import Answer
 from curate_evaluate.arms import Arm
 from curate_evaluate.metrics import Fit
-from curate_evaluate.scoring import arm_facts, can_be_found, differences, score_arm, training_facts, verdict_facts
-from curate_evaluate.verdict import Plan
-from curate_evaluate.words import (
+from curate_evaluate.report.words import (
     contamination,
     could_find,
     forgetting,
@@ -25,6 +23,8 @@ from curate_evaluate.words import (
     shown,
     signed,
 )
+from curate_evaluate.scoring import arm_facts, can_be_found, differences, score_arm, training_facts, verdict_facts
+from curate_evaluate.verdict import Plan
 
 SHORT = Fit("short", "exact_match", ("exact_match", "exact_match_strict"), (), "60 of 60 answers have at most 5 words")
 FREE = Fit("free", "chrf", ("chrf",), (), "the answers are free text")

@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from curate_evaluate import view
+from curate_evaluate.report import view
 
 PAGE_SIZE = 10
 FILTERS = ("all", "regressed", "improved", "different", "cut")

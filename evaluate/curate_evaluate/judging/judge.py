@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from curate.sample import Message
-from curate_evaluate.answers import Answers
-from curate_evaluate.endpoint import Endpoint
+from curate_evaluate.answering.answers import Answers
+from curate_evaluate.answering.endpoint import Endpoint
 from curate_evaluate.judging.pairs import FOLDER, context_of
 from curate_evaluate.judging.votes import TIE, Vote, Votes
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from curate.run import Run
-    from curate_evaluate.endpoint import Address
+    from curate_evaluate.answering.endpoint import Address
     from curate_evaluate.judging.pairs import Pair, Pairs
 
 REPLIES = f"{FOLDER}/replies.jsonl"

@@ -7,9 +7,9 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from curate.report.safe import safe
-from curate_evaluate import view
 from curate_evaluate.metrics import METRICS
-from curate_evaluate.words import interval, probability, shown, signed
+from curate_evaluate.report import view
+from curate_evaluate.report.words import interval, probability, shown, signed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -7,9 +7,9 @@ import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from curate_evaluate.answers import Answer, Answers, key_of
+from curate_evaluate.answering.answers import Answer, Answers, key_of
+from curate_evaluate.answering.loaded import quiet
 from curate_evaluate.arms.cases import ids_hash
-from curate_evaluate.loaded import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedTokenizerBase
 
-    from curate_evaluate.loaded import Loaded
+    from curate_evaluate.answering.loaded import Loaded
 
 SECONDS_BETWEEN_LINES = 5.0
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from curate.io.write import atomic_write
 from curate.review.decisions import decisions_file
 from curate.run import Run, Step
-from curate_evaluate.folds import FOLDER as FOLDS
 from curate_evaluate.history import histories
 from curate_evaluate.judging.pairs import PLAN
 from curate_evaluate.judging.report import judged
 from curate_evaluate.judging.votes import VOTES
-from curate_evaluate.page import to_html
-from curate_evaluate.seeds import FOLDER as SEEDS
-from curate_evaluate.words import headline, notes
+from curate_evaluate.report.page import to_html
+from curate_evaluate.report.words import headline, notes
+from curate_evaluate.several.folds import FOLDER as FOLDS
+from curate_evaluate.several.seeds import FOLDER as SEEDS
 from curate_train.log import read_log
 
 if TYPE_CHECKING:

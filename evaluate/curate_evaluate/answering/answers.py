@@ -12,7 +12,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from curate_evaluate.kept import Kept
+from curate_evaluate.answering.kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

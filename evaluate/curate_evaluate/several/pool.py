@@ -12,9 +12,9 @@ from curate_evaluate.arms import Arm
 from curate_evaluate.arms.arm import TUNED
 from curate_evaluate.metrics import METRICS
 from curate_evaluate.prices import pooled_costs
+from curate_evaluate.report.words import headline, prices_in_words
 from curate_evaluate.scoring import Scored
 from curate_evaluate.verdict import Plan
-from curate_evaluate.words import headline, prices_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from curate_evaluate.answering.render import Refused, render
 from curate_evaluate.arms.cases import ids_hash
-from curate_evaluate.render import Refused, render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from curate.model import Model
     from curate.sample import Message
-    from curate_evaluate.answers import Answer
-    from curate_evaluate.decode import Decoder
+    from curate_evaluate.answering.answers import Answer
+    from curate_evaluate.answering.decode import Decoder
 
     # Its turns up to the answer, and the tools that it offers.
     Conversation = tuple[list[Message], list[dict[str, Any]] | None]

@@ -9,11 +9,11 @@ from curate.errors import CurateError
 from curate_evaluate import scoring
 from curate_evaluate.arms.arm import TUNED
 from curate_evaluate.metrics import METRICS
-from curate_evaluate.pool import arm_of, as_dicts
 from curate_evaluate.prices import pooled_costs
+from curate_evaluate.report.words import contamination, costs, declared, headline, shown
+from curate_evaluate.several.pool import arm_of, as_dicts
 from curate_evaluate.stats import OverSeeds, compare, compare_seeds, seeds_to_show
 from curate_evaluate.verdict import SEEDS, Plan, Verdict
-from curate_evaluate.words import contamination, costs, declared, headline, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

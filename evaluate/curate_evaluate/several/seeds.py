@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
 from curate.steps import defaults
-from curate_evaluate.answers import Answers
-from curate_evaluate.inner import (
+from curate_evaluate.answering.answers import Answers
+from curate_evaluate.metrics import METRICS
+from curate_evaluate.several.inner import (
     inner_run,
     make_before,
     make_steps,
@@ -19,8 +20,7 @@ from curate_evaluate.inner import (
     refuse_untrained,
     write_evaluation,
 )
-from curate_evaluate.metrics import METRICS
-from curate_evaluate.pool_seeds import Trained, pool_seeds
+from curate_evaluate.several.pool_seeds import Trained, pool_seeds
 from curate_evaluate.verdict import Plan, declare
 
 if TYPE_CHECKING:

@@ -22,14 +22,14 @@ from curate.report.phrases import count as counted
 from curate.report.safe import safe
 from curate.sample import Sample
 from curate.template.form import Form, to_messages
-from curate_evaluate.answers import Answer, Answers, key_of
+from curate_evaluate.answering.answers import Answer, Answers, key_of
+from curate_evaluate.answering.decode import Progress
 from curate_evaluate.arms.arm import FEW, ZERO, Arm
-from curate_evaluate.decode import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from curate_evaluate.answerers import Conversation
+    from curate_evaluate.answering.answerers import Conversation
 
 LIBRARIES = ("lm_eval", "aiohttp", "requests", "tenacity")
 OPENAI = "api.openai.com"

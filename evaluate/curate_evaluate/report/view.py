@@ -7,10 +7,10 @@ import html
 from typing import TYPE_CHECKING, Any
 
 from curate.report.safe import safe
-from curate_evaluate import plots, words
 from curate_evaluate.arms.arm import TUNED
 from curate_evaluate.metrics import METRICS
-from curate_evaluate.words import capital, interval, points, probability, shown, signed
+from curate_evaluate.report import plots, words
+from curate_evaluate.report.words import capital, interval, points, probability, shown, signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
 from curate.steps import defaults
-from curate_evaluate.inner import (
+from curate_evaluate.several.inner import (
     inner_run,
     make_before,
     make_steps,
@@ -19,7 +19,7 @@ from curate_evaluate.inner import (
     refuse_untrained,
     write_evaluation,
 )
-from curate_evaluate.pool import Part, pool
+from curate_evaluate.several.pool import Part, pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
 from curate.run import file_hash
-from curate_evaluate.answerers import Local
+from curate_evaluate.answering.answerers import Local
+from curate_evaluate.answering.decode import Decoder
+from curate_evaluate.answering.loaded import OneAtATime, load, too_large
 from curate_evaluate.arms.arm import ADAPTER, BASE, UNQUANTISED
-from curate_evaluate.decode import Decoder
-from curate_evaluate.loaded import OneAtATime, load, too_large
 from curate_train.adapter import refuse_another_base
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from curate.model import Model
     from curate.run import Run
     from curate.run.step import Config
-    from curate_evaluate.answerers import Answerer
-    from curate_evaluate.answers import Answers
+    from curate_evaluate.answering.answerers import Answerer
+    from curate_evaluate.answering.answers import Answers
     from curate_evaluate.arms import Case
 
 # Template arguments by which models are told to think first.

@@ -1,0 +1,1 @@
+"""The report: what the scores allow to say, as sentences, pictures and pages."""
