@@ -15,6 +15,7 @@ from curate_evaluate import scoring
 from curate_evaluate.answering.answers import Answer
 from curate_evaluate.arms import Arm, read_cases
 from curate_evaluate.metrics import METRICS, Fit
+from curate_evaluate.stats import compare
 from curate_evaluate.step import example_lines
 from curate_evaluate.verdict import Plan, declare
 from tests.evaluate.fabricate import row
@@ -38,6 +39,14 @@ PAIRS = [
     for k in range(8)
     for thing in THINGS
 ]
+BEFORE = [3.0 + 0.01 * i for i in range(40)]
+GENERIC = {
+    "rows": 40,
+    "tokens": 4000,
+    "before": 3.195,
+    "after": 3.195,
+    "difference": asdict(compare(BEFORE, BEFORE[::-1], full=None)),
+}
 
 
 def wrote(case: Case, arm: str) -> str:
@@ -88,6 +97,9 @@ def answered_run(
         "fit": {**asdict(fit), "title": METRICS[fit.primary].title, "decides": METRICS[fit.primary].decides},
         "plan": asdict(plan),
         "verdict": scoring.verdict_facts(found[fit.primary], plan),
+        "losses": {"answers": None, "generic": GENERIC},
+        "tasks": [],
+        "prices": None,
         "arms": {of.arm.name: scoring.arm_facts(of, references, fit) for of in scored},
         "differences": {
             metric: {name: asdict(one) for name, one in by_name.items()} for metric, by_name in found.items()

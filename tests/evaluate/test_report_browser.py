@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from curate.run import Run
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+# The gains over three prompts, each of the quantised base and of the one in bf16; their scale; the curves.
+PLOTS = 8
 SIZES = [(scheme, width) for scheme in ("light", "dark") for width in (390, 1280)]
 
 
@@ -79,7 +81,7 @@ def test_the_written_page_fits_is_accessible_and_asks_nobody(
     page, wrong = shown(chromium, page_file.as_uri(), scheme, width)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     drawn = page.locator("svg").evaluate_all("all => all.map(one => one.getBoundingClientRect().width)")
-    assert len(drawn) == 5 and min(drawn) > 150
+    assert len(drawn) == PLOTS and min(drawn) > 150
     assert accessible(page) == [] and wrong == []
     page.context.close()
 
@@ -104,7 +106,7 @@ def test_the_served_page_is_accessible_and_asks_nobody(chromium: Any, served: st
     page, wrong = shown(chromium, served, scheme, width)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     sizes = page.locator("img.c-plot").evaluate_all("all => all.map(one => [one.naturalWidth, one.width])")
-    assert len(sizes) == 5 and all(natural and width > 150 for natural, width in sizes)
+    assert len(sizes) == PLOTS and all(natural and width > 150 for natural, width in sizes)
     assert accessible(page) == [] and wrong == []
     page.context.close()
 
@@ -113,7 +115,7 @@ def test_the_address_says_what_is_shown(chromium: Any, served: str, reported: Ru
     entries = json.loads((reported / "report.json").read_bytes())["examples"]
     page, wrong = shown(chromium, served)
     page.locator("a.c-id").first.click()
-    page.wait_for_function("document.querySelectorAll('.c-arms').length === 1")
+    page.wait_for_function("() => document.querySelectorAll('.c-arms').length === 1")
     assert page.url.partition("?example=")[2] in {entry["name"] for entry in entries}
     page.get_by_text("The whole report").click()
     page.wait_for_selector(".c-verdict")
@@ -123,7 +125,7 @@ def test_the_address_says_what_is_shown(chromium: Any, served: str, reported: Ru
     different = sum(
         entry["outputs"]["fine-tuned"]["output"] != entry["outputs"]["few-shot"]["output"] for entry in entries
     )
-    page.wait_for_function(f"document.querySelectorAll('.c-arms').length === {different - 10}")
+    page.wait_for_function("count => document.querySelectorAll('.c-arms').length === count", arg=different - 10)
     assert "show=different" in page.url and "baseline=few-shot" in page.url
     page.goto(f"{base}/?show=regressed")
     page.get_by_text("No example is like this.").wait_for()

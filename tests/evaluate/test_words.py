@@ -208,4 +208,4 @@ def test_a_task_is_said_with_what_came_of_it(low: float, high: float, up: bool, 
     }  # fmt: skip
     points = f"95% CI {100 * low:+.2g} to {100 * high:+.2g}, n = 100: {seen}."
     assert of_task(found) == f"gsm8k, exact_match: 0.31 -> 0.29, -2 points, {points}"
-    assert notes(scores(18, 2, 31, 10) | {"tasks": [found]})[-1] == of_task(found)
+    assert of_task(found) in notes(scores(18, 2, 31, 10) | {"tasks": [found]})

@@ -32,7 +32,34 @@ class NotFinite(CurateError):
     """A loss or a gradient that is no number."""
 
 
-class TokenTrainer(Trainer):  # type: ignore[misc]
+class OnRows:
+    """What every trainer here does alike: the order of the rows, what is saved, and when a checkpoint counts."""
+
+    settings: Settings
+    rows: Sequence[Row]
+    variant: Variant
+    watch: Any
+    args: Any
+    state: Any
+
+    def _get_train_sampler(self, *_: Any) -> Order:
+        lengths = [len(row.ids) for row in self.rows]
+        return Order(lengths, self.settings.batch_size, self.settings.seed, by_length=self.settings.group_by_length)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        self.variant.save(Path(output_dir or self.args.output_dir))
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        folder = Path(self.args.output_dir)
+        with explaining_a_full_disk(folder):
+            Trainer._save_checkpoint(self, model, trial)  # not that of a subclass, which may add a model card
+            step = self.state.global_step
+            val_loss = self.watch.val_loss_at(step) if self.variant.is_settled(step) else None
+            seal(folder / f"checkpoint-{step}", step, val_loss)
+            prune(folder)
+
+
+class TokenTrainer(OnRows, Trainer):  # type: ignore[misc]
     """Trains on `Row`s, writes to `checkpoints`, and takes the loss by the model's own logits with `full_logits`."""
 
     optimizer: Any
@@ -61,10 +88,6 @@ class TokenTrainer(Trainer):  # type: ignore[misc]
     def batch(self, rows: Sequence[Row]) -> dict[str, Any]:
         made = pack(rows) if self.settings.packing else collate(rows)
         return {**made, "rows": [str(row) for row in rows]}
-
-    def _get_train_sampler(self, *_: Any) -> Order:
-        lengths = [len(row.ids) for row in self.rows]
-        return Order(lengths, self.settings.batch_size, self.settings.seed, by_length=self.settings.group_by_length)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -98,21 +121,9 @@ class TokenTrainer(Trainer):  # type: ignore[misc]
         )
         return self.optimizer
 
-    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        self.variant.save(Path(output_dir or self.args.output_dir))
-
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         if not self.variant.load(Path(resume_from_checkpoint)):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        folder = Path(self.args.output_dir)
-        with explaining_a_full_disk(folder):
-            super()._save_checkpoint(model, trial)
-            step = self.state.global_step
-            val_loss = self.watch.val_loss_at(step) if self.variant.is_settled(step) else None
-            seal(folder / f"checkpoint-{step}", step, val_loss)
-            prune(folder)
 
 
 def computing(model: Any, settings: Settings) -> Any:

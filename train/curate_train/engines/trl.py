@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from datasets import Dataset
-from transformers import PrinterCallback, Trainer
+from transformers import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
 from curate.errors import CurateError
-from curate_train.adapter import save
-from curate_train.batches import Order, collate
-from curate_train.checkpoint import explaining_a_full_disk, prune, seal
-from curate_train.trainer import NotFinite, arguments, computing
+from curate_train.batches import collate
+from curate_train.trainer import NotFinite, OnRows, arguments, computing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from curate_train.data import Row
     from curate_train.settings import Settings
@@ -35,7 +33,7 @@ UNTOUCHED: dict[str, Any] = {
 }
 
 
-class TrlTrainer(SFTTrainer):  # type: ignore[misc]
+class TrlTrainer(OnRows, SFTTrainer):  # type: ignore[misc]
     """Trains on `Row`s as `TokenTrainer` does, in the same order, with TRL's loss, whose logits are never made whole.
 
     SFTTrainer rounds the adapter of a 4-bit base to bf16; here it gets its fp32 values back before the first step.
@@ -58,7 +56,7 @@ class TrlTrainer(SFTTrainer):  # type: ignore[misc]
                 "--engine trl: the loss of this model can only be taken by its own logits, which TRL does not make; "
                 "leave --engine out"
             )
-        self.settings, self.rows, self.watch = settings, rows, callback
+        self.settings, self.rows, self.watch, self.variant = settings, rows, callback, variant
         model = variant.model
         exact = {name: value.detach().clone() for name, value in model.named_parameters() if value.requires_grad}
         usual = arguments(settings, checkpoints, len(rows)).to_dict()
@@ -86,10 +84,6 @@ class TrlTrainer(SFTTrainer):  # type: ignore[misc]
         rows = [self.rows[example["row"]] for example in examples]
         return {**collate(rows), "rows": [str(row) for row in rows]}
 
-    def _get_train_sampler(self, *_: Any) -> Order:
-        lengths = [len(row.ids) for row in self.rows]
-        return Order(lengths, self.settings.batch_size, self.settings.seed, by_length=self.settings.group_by_length)
-
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
@@ -101,14 +95,3 @@ class TrlTrainer(SFTTrainer):  # type: ignore[misc]
             raise NotFinite(f"the loss of {', '.join(rows)} is {loss.item()}")
         self.watch.seen(rows)
         return loss
-
-    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        save(self.model, Path(output_dir or self.args.output_dir))
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        folder = Path(self.args.output_dir)
-        with explaining_a_full_disk(folder):
-            Trainer._save_checkpoint(self, model, trial)  # SFTTrainer's adds a model card
-            step = self.state.global_step
-            seal(folder / f"checkpoint-{step}", step, self.watch.val_loss_at(step))
-            prune(folder)
