@@ -11,7 +11,7 @@ import click
 
 EPILOG = """\b
 Examples:
-  curate demo                                 about 5 minutes on two cores, ending in an open report
+  curate demo                                 about 12 minutes on two cores, ending in an open report
   curate demo --quick --no-serve              about 2 minutes, for tests: too short to learn anything
   curate demo --run runs/mine --no-browser
 """
