@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +26,34 @@ ODD = (
     "हिन्दी שלום مرحبا \U0001d400 \U00020000 \U000e0041 \U0010ffff   \n\n   x\t\ty deadbeef 0x1F 12,345.67 1234567890 "
     "▁ ▁▁ a▁b Ġ"
 )
+
+
+class _Gate:
+    """No process is forked while a thread is inside fastokens, whose workers take a lock that the child would wait for
+    forever. Who waits to fork is next: threads that encode one text after the other would keep it out."""
+
+    def __init__(self) -> None:
+        self._next, self._inside = Lock(), Lock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(before=self._shut, after_in_parent=self._open, after_in_child=self._open)
+
+    def _shut(self) -> None:
+        self._next.acquire()
+        self._inside.acquire()
+
+    def _open(self) -> None:
+        self._inside.release()
+        self._next.release()
+
+    def __enter__(self) -> None:
+        with self._next:
+            self._inside.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._inside.release()
+
+
+_gate = _Gate()
 
 
 class Ids:
@@ -59,7 +88,8 @@ class Ids:
                 self.choose(texts)
         if self._fast is not None:
             encode = self._fast.encode  # one by one is faster than its batches, and starts no threads for short texts
-            return [encode(text).ids for text in texts]
+            with _gate:
+                return [encode(text).ids for text in texts]
         for text in texts:
             text.encode()  # `tokenizers` would raise a TypeError that says nothing
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
@@ -95,8 +125,10 @@ class Ids:
         compared = other = 0
         for text in (*_sample(texts), *self._probes()):
             compared += 1
+            with _gate:
+                ids = fast.encode(text).ids
             # One by one: `tokenizers` warns about every process that is forked after it used its threads.
-            other += fast.encode(text).ids != self._tokenizer.encode(text, add_special_tokens=False).ids
+            other += ids != self._tokenizer.encode(text, add_special_tokens=False).ids
         if other:
             self._reason = f"fastokens {version('fastokens')} gives other ids for {other:,} of {compared:,} texts"
             return
