@@ -184,6 +184,8 @@ def recording_model(model: Any, tokenizer: PreTrainedTokenizerBase, batch_size: 
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
+    from curate_evaluate.answering.cache import cache_of
+
     class Recorder(HFLM):  # type: ignore[misc]  # lm-eval has no types
         def __init__(self) -> None:
             super().__init__(
@@ -209,7 +211,8 @@ def recording_model(model: Any, tokenizer: PreTrainedTokenizerBase, batch_size: 
             return self.tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
         def _model_generate(self, context: Any, max_length: int, stop: list[str], **kwargs: Any) -> Any:
-            made = super()._model_generate(context, max_length, stop, **kwargs)
+            cache = cache_of(self.model, max_length)
+            made = super()._model_generate(context, max_length, stop, past_key_values=cache, **kwargs)
             for prompt, ids, mask, row in zip(self._prompts, context, kwargs["attention_mask"], made, strict=True):
                 self.sent[prompt] = (ids[mask.bool()].tolist(), row[len(ids) :].tolist())
             return made
