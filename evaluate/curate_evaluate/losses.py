@@ -85,14 +85,13 @@ def losses(decoder: Decoder, rows: Sequence[Row], kept: Kept[Loss], *, tuned: bo
     ]
     order = sorted(range(len(rows)), key=lambda i: (-len(rows[i].ids), keys[i]))
     batches = [order[start : start + decoder.batch_size] for start in range(0, len(order), decoder.batch_size)]
-    missing = [batch for batch in batches if any(kept.get(keys[i]) is None for i in batch)]
+    missing = kept.missing(batches, keys)
     progress = Progress(f"loss {'with' if tuned else 'without'} the adapter, {name}", sum(map(len, missing)))
     for batch in missing:
         measured = _measure(decoder, [rows[i] for i in batch], tuned=tuned)
         kept.add({keys[i]: loss for i, loss in zip(batch, measured, strict=True)})
         progress.add(len(batch))
-    found = [kept.get(key) for key in keys]
-    return [loss for loss in found if loss is not None]
+    return kept.all(keys)
 
 
 @quiet()

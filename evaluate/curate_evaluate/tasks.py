@@ -146,13 +146,13 @@ def kept_model(decoder: Decoder, kept: Kept[Response], *, name: str, tuned: bool
             order = sorted(documents.values(), key=lambda own: -max(len(str(requests[i].args[0])) for i in own))
             size = decoder.batch_size
             pieces = [list(chain(*order[start : start + size])) for start in range(0, len(order), size)]
-            missing = [piece for piece in pieces if any(kept.get(keys[i]) is None for i in piece)]
+            missing = kept.missing(pieces, keys)
             progress = Progress(f"{name}, {'with' if tuned else 'without'} the adapter", sum(map(len, missing)))
             for piece in missing:
                 values = self._ask(kind, [requests[i] for i in piece], int(keys[piece[0]][:16], 16))
                 kept.add({keys[i]: Response(value) for i, value in zip(piece, values, strict=True)})
                 progress.add(len(piece))
-            return [_as_given(kept.get(key)) for key in keys]
+            return [_as_given(response) for response in kept.all(keys)]
 
         def _ask(self, kind: str, requests: list[Any], seed: int) -> list[Any]:
             import torch
@@ -167,8 +167,7 @@ def kept_model(decoder: Decoder, kept: Kept[Response], *, name: str, tuned: bool
     return Asked()
 
 
-def _as_given(response: Response | None) -> Any:
-    assert response is not None
+def _as_given(response: Response) -> Any:
     return tuple(response.value) if isinstance(response.value, list) else response.value
 
 

@@ -92,14 +92,9 @@ class Decoder:
         order = sorted(range(len(prompts)), key=lambda i: (-lengths[i], prompts[i]))
         size = self.batch_size
         batches = [order[start : start + size] for start in range(0, len(order), size)]
-        open_batches = [batch for batch in batches if any(self.answers.get(keys[i]) is None for i in batch)]
-        if open_batches:
-            self._answer(
-                [[(keys[i], prompts[i]) for i in batch] for batch in open_batches], name, tuned, max_new_tokens
-            )
-        found = [self.answers.get(key) for key in keys]
-        assert all(found)
-        return [answer for answer in found if answer is not None]
+        if missing := self.answers.missing(batches, keys):
+            self._answer([[(keys[i], prompts[i]) for i in batch] for batch in missing], name, tuned, max_new_tokens)
+        return self.answers.all(keys)
 
     @quiet()
     def _answer(self, batches: list[list[tuple[str, str]]], name: str, tuned: bool, max_new_tokens: int) -> None:

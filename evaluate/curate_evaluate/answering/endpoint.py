@@ -174,9 +174,7 @@ class Endpoint:
         missing = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if self.answers.get(key) is None}
         if missing:
             self._answer(missing, name, max_new_tokens)
-        found = [self.answers.get(key) for key in keys]
-        assert all(found)
-        return [answer for answer in found if answer is not None]
+        return self.answers.all(keys)
 
     def _answer(self, missing: Mapping[str, str], name: str, max_new_tokens: int) -> None:
         if self._lm is None:

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
 Record = TypeVar("Record")
@@ -45,6 +45,18 @@ class Kept(Generic[Record]):
     def get(self, key: str) -> Record | None:
         """The record under this key; None where there is none."""
         return self._known.get(key)
+
+    def all(self, keys: Iterable[str]) -> list[Record]:
+        """The records under these keys.
+
+        Raises:
+            KeyError: there is none under one of them.
+        """
+        return [self._known[key] for key in keys]
+
+    def missing(self, batches: Iterable[list[int]], keys: Sequence[str]) -> list[list[int]]:
+        """The batches that lack a record; they hold places in `keys`."""
+        return [batch for batch in batches if any(self.get(keys[i]) is None for i in batch)]
 
     def add(self, records: Mapping[str, Record]) -> None:
         """Append what is new, and have the disk hold it before anything goes on."""
