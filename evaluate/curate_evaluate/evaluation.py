@@ -23,6 +23,7 @@ from curate_evaluate.history import histories
 from curate_evaluate.metrics import METRICS, Fit, fit, score
 from curate_evaluate.prices import costs_of, prices_of
 from curate_evaluate.slices import slices
+from curate_evaluate.thoughts import without_thoughts
 from curate_evaluate.verdict import Plan, declare
 from curate_train.adapter import BASE
 
@@ -90,7 +91,7 @@ class Evaluation:
         self.fit = self._fit()
         self.passages = read_documents(run.source(config["docs"])) if config["docs"] else []
         system = run.source(config["prompt"]).read_text("utf-8").strip() if config["prompt"] else None
-        references = [scoring.without_thoughts(case.reference) for case in self.train]
+        references = [without_thoughts(case.reference) for case in self.train]
         self.prompts = Prompts(
             self.train,
             format_line(self.fit, references),
@@ -174,7 +175,7 @@ class Evaluation:
         return scoring.score_arm(arm, answers, [case.reference for case in self.test], self.fit)
 
     def _fit(self) -> Fit:
-        chosen = fit([scoring.without_thoughts(case.reference) for case in self.train or self.test])
+        chosen = fit([without_thoughts(case.reference) for case in self.train or self.test])
         metric = self.config["metric"] or chosen.primary
         encoder = self.config.get("bertscore")
         if metric not in METRICS:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate_evaluate.metrics import METRICS, macro_f1, score
 from curate_evaluate.stats import compare, detectable
+from curate_evaluate.thoughts import without_thoughts
 from curate_evaluate.verdict import Verdict, decide
 
 if TYPE_CHECKING:
@@ -48,14 +49,6 @@ def score_arm(arm: Arm, answers: Sequence[Answer], references: Sequence[str], fi
         for answer, reference in zip(answers, references, strict=True)
     ]
     return Scored(arm, answers, {name: [row[name] for row in rows] for name in fit.metrics})
-
-
-def without_thoughts(text: str) -> str:
-    """What a model says after it has thought. What was cut while it thought says nothing."""
-    _, mark, after = text.rpartition("</think>")
-    if mark:
-        return after.lstrip()
-    return "" if after.lstrip().startswith("<think>") else text
 
 
 def part(scored: Scored, rows: Sequence[int], metric: str) -> Scored:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from curate_evaluate.answering.answers import Answer
-from curate_evaluate.answering.models import own_sampling, thoughts
+from curate_evaluate.answering.models import own_sampling
 from curate_evaluate.arms import Arm
 from curate_evaluate.metrics import Fit
-from curate_evaluate.scoring import score_arm, without_thoughts
+from curate_evaluate.scoring import score_arm
+from curate_evaluate.thoughts import thoughts, without_thoughts
 
 if TYPE_CHECKING:
     from pathlib import Path

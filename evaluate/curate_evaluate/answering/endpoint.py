@@ -25,6 +25,7 @@ from curate.template.form import Form, to_messages
 from curate_evaluate.answering.answers import Answer, Answers, key_of
 from curate_evaluate.answering.decode import Progress
 from curate_evaluate.arms.arm import FEW, ZERO, Arm
+from curate_evaluate.thoughts import is_cut, opens_thoughts, without_thoughts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -374,8 +375,8 @@ def refuse_other_replies(reply: Any) -> None:
 def text_of(message: Mapping[str, Any]) -> str:
     """What it wrote, after its thoughts; a call of a tool as JSON, which is read in any notation."""
     text = message.get("content") or ""
-    if text.lstrip().startswith("<think>") and "</think>" in text:
-        text = text.rpartition("</think>")[2].lstrip()
+    if opens_thoughts(text) and not is_cut(text):
+        text = without_thoughts(text)
     calls = [json.dumps(_call(one["function"]), ensure_ascii=False) for one in message.get("tool_calls") or ()]
     return "\n".join([*([text] if text else []), *calls])
 
@@ -391,9 +392,7 @@ def was_thinking(choice: Mapping[str, Any]) -> bool:
     """Whether a reply was cut before its thoughts came to an answer."""
     message = choice["message"]
     text = message.get("content") or ""
-    return choice.get("finish_reason") == "length" and (
-        not text.strip() or (text.lstrip().startswith("<think>") and "</think>" not in text)
-    )
+    return choice.get("finish_reason") == "length" and (not text.strip() or is_cut(text))
 
 
 def is_passing(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ from curate_evaluate.answering.answerers import Local
 from curate_evaluate.answering.decode import Decoder
 from curate_evaluate.answering.loaded import OneAtATime, load, too_large
 from curate_evaluate.arms.arm import ADAPTER, BASE, UNQUANTISED
+from curate_evaluate.thoughts import thoughts
 from curate_train.adapter import refuse_another_base
 
 if TYPE_CHECKING:
@@ -123,9 +124,3 @@ def own_sampling(base: Path) -> dict[str, Any]:
     found = json.loads(file.read_bytes()) if file.is_file() else {}
     said = {name: found[name] for name in SAMPLING if found.get(name) is not None}
     return {"temperature": 1.0, **said} if found.get("do_sample") or "temperature" in said else {}
-
-
-def thoughts(text: str) -> str:
-    """What stands before the answer in a text that begins with thoughts; "" where nothing does."""
-    before, mark, _ = text.partition("</think>")
-    return before.replace("<think>", "").strip() if mark else ""
