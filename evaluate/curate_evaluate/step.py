@@ -8,8 +8,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import need
-from curate.io.write import atomic_write
 from curate.run import Run, Step
+from curate_evaluate.outputs import EVALUATION, write_outputs
 from curate_train.adapter import IDENTITY
 
 if TYPE_CHECKING:
@@ -115,13 +115,8 @@ def make(run: Run, config: Config, out: Path) -> str:
     base = run.source(training["model"]["name"])
     with closing(model_of(run)) as model:
         found = Evaluation(run, config, model, base, adapter_of(run, config), training).run()
-    (out / "evaluate").mkdir()
-    with atomic_write(out / "evaluate/examples.jsonl", mode=0o600) as file:
-        for line in example_lines(found.cases, found.prompts, found.scored):
-            file.write(json.dumps(line, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
     scores = {"schema": SCHEMA, **found.facts}
-    with atomic_write(out / "evaluate/scores.json") as file:
-        file.write(json.dumps(scores, indent=2, ensure_ascii=False).encode() + b"\n")
+    write_outputs(out / EVALUATION, scores, example_lines(found.cases, found.prompts, found.scored))
     return said(scores, str(run.folder))
 
 
@@ -165,7 +160,7 @@ def said(scores: Mapping[str, Any], run: str) -> str:
 STEP = Step(
     name="evaluate",
     reads=reads,
-    writes=("evaluate",),
+    writes=(EVALUATION,),
     make=make,
     command=command,
     after="train",

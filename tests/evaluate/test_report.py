@@ -14,8 +14,9 @@ from click.testing import CliRunner
 
 from curate.cli.main import cli
 from curate.run import Run, why_stale
+from curate_evaluate.outputs import side_by_side
 from curate_evaluate.report import page, plots, view, words
-from curate_evaluate.report.step import STEP, breaks, build, named, side_by_side
+from curate_evaluate.report.step import STEP, breaks, build, named
 from tests.evaluate.test_step import ARMS
 
 

@@ -13,6 +13,7 @@ from curate.io.write import atomic_write
 from curate_evaluate.arms.arm import TUNED
 from curate_evaluate.arms.cases import read_cases
 from curate_evaluate.judging.words import ENOUGH
+from curate_evaluate.outputs import EVALUATION, EXAMPLES, read_examples, read_scores, side_by_side
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 FOLDER = "judge"
 PLAN = f"{FOLDER}/plan.json"
 SCHEMA = "curate.judge/1"
-EXAMPLES = "evaluate/examples.jsonl"
 
 
 @dataclass(frozen=True)
@@ -90,17 +90,8 @@ class Pairs:
     rows: int
 
 
-@dataclass(frozen=True)
-class _Example:
-    sample_id: str
-    line: int
-    prompt: str
-    reference: str
-    outputs: dict[str, str]
-
-
 def is_evaluated(run: Run) -> bool:
-    return (run / EXAMPLES).is_file()
+    return (run / EVALUATION / EXAMPLES).is_file()
 
 
 def arm_titles(run: Run) -> dict[str, str]:
@@ -163,19 +154,18 @@ def draw(run: Run, plan: Plan) -> Pairs:
     """
     titles = arm_titles(run)
     one, other = plan.arms
-    examples = _examples(run, _stamp(run / EXAMPLES))
+    examples = _examples(run, _stamp(run / EVALUATION / EXAMPLES))
     found: dict[str, Pair] = {}
     identical = 0
     for place, example in enumerate(examples):
-        outputs = example.outputs[one], example.outputs[other]
+        outputs = example["outputs"][one]["output"], example["outputs"][other]["output"]
         if outputs[0].strip() == outputs[1].strip():
             identical += 1
             continue
         # One name, whichever of the two arms is the one in question.
-        key = _hash(example.sample_id, example.prompt, *sorted(zip(plan.arms, outputs, strict=True))).hex()[:32]
-        found.setdefault(
-            key, Pair(key, example.sample_id, example.line, place, example.prompt, example.reference, outputs)
-        )
+        key = _hash(example["sample_id"], example["prompt"], *sorted(zip(plan.arms, outputs, strict=True))).hex()[:32]
+        row = {name: example[name] for name in ("sample_id", "line", "prompt", "reference")}
+        found.setdefault(key, Pair(key, place=place, outputs=outputs, **row))
     drawn = sorted(found.values(), key=lambda pair: _hash(plan.seed, pair.id))[: plan.pairs]
     return Pairs(plan, (titles[one], titles[other]), tuple(drawn), len(found), identical, len(examples))
 
@@ -189,22 +179,16 @@ def context_of(run: Run, pair: Pair) -> tuple[Message, ...]:
     cases = _cases(run, tuple(_stamp(run / name) for name in ("split/test.jsonl", "tokens/test.arrow")))
     if pair.place >= len(cases) or (cases[pair.place].sample_id, cases[pair.place].line) != (pair.sample_id, pair.line):
         raise CurateError(
-            f"{run / EXAMPLES}: was made of other rows than split/test.jsonl holds; make it again: curate evaluate "
-            f"{run.folder}"
+            f"{run / EVALUATION / EXAMPLES}: was made of other rows than split/test.jsonl holds; make it again: "
+            f"curate evaluate {run.folder}"
         )
     return cases[pair.place].context
 
 
 # Both as long as the files are those of the stamp: a page asks at every press.
 @lru_cache(maxsize=4)
-def _examples(run: Run, stamp: tuple[int, int]) -> tuple[_Example, ...]:
-    found: dict[tuple[str, int, str], _Example] = {}
-    for text in (run / EXAMPLES).read_bytes().splitlines():
-        line = json.loads(text)
-        key = line["sample_id"], line["line"], line["prompt_ids_sha256"]
-        example = found.setdefault(key, _Example(*key[:2], line["prompt"], line["reference"], {}))
-        example.outputs[line["arm"]] = line["output"]
-    return tuple(found.values())
+def _examples(run: Run, stamp: tuple[int, int]) -> list[dict[str, Any]]:
+    return side_by_side(read_examples(run / EVALUATION))
 
 
 @lru_cache(maxsize=4)
@@ -223,8 +207,7 @@ def _stamp(file: Path) -> tuple[int, int]:
 def _scores(run: Run) -> dict[str, Any]:
     if not is_evaluated(run):
         raise CurateError(f"{run.folder}: was not evaluated yet; run first: curate evaluate {run.folder}")
-    scores: dict[str, Any] = json.loads((run / "evaluate/scores.json").read_bytes())
-    return scores
+    return read_scores(run / EVALUATION)
 
 
 def _hash(*words: object) -> bytes:

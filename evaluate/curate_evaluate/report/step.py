@@ -14,6 +14,7 @@ from curate_evaluate.history import histories
 from curate_evaluate.judging.pairs import PLAN
 from curate_evaluate.judging.report import judged
 from curate_evaluate.judging.votes import VOTES
+from curate_evaluate.outputs import EVALUATION, EXAMPLES, SCORES, read_examples, read_scores, side_by_side
 from curate_evaluate.report.page import to_html
 from curate_evaluate.report.words import headline, notes
 from curate_evaluate.several.folds import FOLDER as FOLDS
@@ -35,9 +36,10 @@ MOST_POINTS = 300
 
 def reads(run: Run, config: Config) -> Sequence[Path]:
     more = ["train/log.jsonl", "train/train.json", "clean/changed.jsonl", PLAN, VOTES]
-    more += [f"{name}/scores.json" for name in POOLED]
+    more += [f"{folder}/{SCORES}" for folder in POOLED]
     return [
-        *(run / name for name in ("evaluate/scores.json", "evaluate/examples.jsonl", "check.json")),
+        *(run / EVALUATION / name for name in (SCORES, EXAMPLES)),
+        run / "check.json",
         *(file for file in (*(run / name for name in more), decisions_file(run)) if file.is_file()),
     ]
 
@@ -53,8 +55,7 @@ def make(run: Run, config: Config, out: Path) -> str:
 
 def build(run: Run) -> dict[str, Any]:
     """The report as report.json holds it."""
-    scores = json.loads((run / "evaluate/scores.json").read_bytes())
-    lines = [json.loads(line) for line in (run / "evaluate/examples.jsonl").read_bytes().splitlines()]
+    scores, lines = read_scores(run / EVALUATION), read_examples(run / EVALUATION)
     scores["judging"] = judged(run)
     known = histories(run, {line["sample_id"] for line in lines})
     return {
@@ -70,22 +71,6 @@ def build(run: Run) -> dict[str, Any]:
         ],
         "provenance": provenance(run),
     }
-
-
-def side_by_side(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One record an example, with the outputs by arm. Equal rows share a sample id: their lines tell them apart, and
-    the answers of one row their prompts."""
-    shared = ("sample_id", "line", "prompt", "prompt_ids_sha256", "reference")
-    examples: dict[tuple[str, int, str], dict[str, Any]] = {}
-    for line in lines:
-        example = examples.setdefault(
-            (line["sample_id"], line["line"], line["prompt_ids_sha256"]),
-            {key: line[key] for key in shared} | {"outputs": {}},
-        )
-        example["outputs"][line["arm"]] = {
-            key: value for key, value in line.items() if key not in shared and key != "arm"
-        }
-    return list(examples.values())
 
 
 def named(examples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -123,9 +108,8 @@ def pooled(run: Run) -> list[dict[str, Any]]:
     """The evaluations over several folds or seeds that stand beside this one, each with its verdict and its parts."""
     found = []
     for folder, one in POOLED.items():
-        file = run / folder / "scores.json"
-        if file.is_file():
-            scores = json.loads(file.read_bytes())
+        if (run / folder / SCORES).is_file():
+            scores = read_scores(run / folder)
             found.append(
                 {
                     "folder": folder,

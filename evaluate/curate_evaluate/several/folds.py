@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
 from curate.steps import defaults
-from curate_evaluate.several.inner import (
-    inner_run,
-    make_before,
-    make_steps,
-    read_evaluation,
-    refuse_untrained,
-    write_evaluation,
-)
+from curate_evaluate.outputs import EVALUATION, SCORES, read_examples, read_scores, write_outputs
+from curate_evaluate.several.inner import inner_run, make_before, make_steps, refuse_untrained
 from curate_evaluate.several.pool import Part, pool
 
 if TYPE_CHECKING:
@@ -64,16 +58,16 @@ def evaluate_folds(run: Run, given: Config, say: Callable[[str], None]) -> dict[
     for number, fold in folds.items():
         _make(run, fold, number, config, say)
     found, lines = pool(document["rows"], [_part(fold, number) for number, fold in folds.items()], config)
-    write_evaluation(run, FOLDER, found, lines)
+    write_outputs(run / FOLDER, found, lines)
     return found
 
 
 def _settled(run: Run) -> Config:
     """How many examples and which metric an evaluation had, so that others have the same; {} where there is none."""
-    file = run / "evaluate" / "scores.json"
-    if run.record("evaluate") is None or not file.is_file():
+    folder = run / EVALUATION
+    if run.record("evaluate") is None or not (folder / SCORES).is_file():
         return {}
-    scores = json.loads(file.read_bytes())
+    scores = read_scores(folder)
     return {"shots": scores["prompt"]["shots"], "metric": scores["plan"]["metric"]}
 
 
@@ -84,6 +78,6 @@ def _make(run: Run, fold: Run, number: int, config: Config, say: Callable[[str],
 
 
 def _part(fold: Run, number: int) -> Part:
-    scores, examples = read_evaluation(fold)
     rejected = [json.loads(line) for line in (fold / "tokens" / "rejected.jsonl").read_bytes().splitlines()]
-    return Part(number, scores, examples, frozenset(row["sample_id"] for row in rejected if row["split"] == "test"))
+    ids = frozenset(row["sample_id"] for row in rejected if row["split"] == "test")
+    return Part(number, read_scores(fold / EVALUATION), read_examples(fold / EVALUATION), ids)

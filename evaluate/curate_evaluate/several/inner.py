@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from curate.errors import CurateError
-from curate.io.write import atomic_write
 from curate.review.decisions import Decisions
 from curate.run import Run, ensure, why_stale
 from curate.steps import before, step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from curate.run.step import Config
 
@@ -69,20 +67,3 @@ def inner_run(run: Run, kind: str, number: int) -> Run:
     inner.save({**manifest, "directory": run.manifest()["directory"], "copied": records})
     Decisions(inner).add_log(Decisions(run).log())
     return inner
-
-
-def read_evaluation(run: Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What its step evaluate wrote: scores.json and the lines of examples.jsonl."""
-    lines = (run / "evaluate" / "examples.jsonl").read_bytes().splitlines()
-    return json.loads((run / "evaluate" / "scores.json").read_bytes()), [json.loads(line) for line in lines]
-
-
-def write_evaluation(run: Run, folder: str, found: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> None:
-    """Write pooled scores.json and examples.jsonl into a folder of the run."""
-    target = run / folder
-    target.mkdir(exist_ok=True)
-    with atomic_write(target / "examples.jsonl", mode=0o600) as file:
-        for line in lines:
-            file.write(json.dumps(line, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
-    with atomic_write(target / "scores.json") as file:
-        file.write(json.dumps(found, indent=2, ensure_ascii=False).encode() + b"\n")

@@ -12,14 +12,8 @@ from curate.errors import CurateError
 from curate.steps import defaults
 from curate_evaluate.answering.answers import Answers
 from curate_evaluate.metrics import METRICS
-from curate_evaluate.several.inner import (
-    inner_run,
-    make_before,
-    make_steps,
-    read_evaluation,
-    refuse_untrained,
-    write_evaluation,
-)
+from curate_evaluate.outputs import EVALUATION, read_examples, read_scores, write_outputs
+from curate_evaluate.several.inner import inner_run, make_before, make_steps, refuse_untrained
 from curate_evaluate.several.pool_seeds import Trained, pool_seeds
 from curate_evaluate.verdict import Plan, declare
 
@@ -61,8 +55,8 @@ def evaluate_seeds(run: Run, count: int, given: Config, say: Callable[[str], Non
     record = run.record("evaluate")
     config = defaults("evaluate") | (record["config"] if record else {}) | given | {"adapter": None}
     make_steps(run, {"evaluate": config}, say)
-    scores, examples = read_evaluation(run)
-    of_one = scores["plan"]
+    first = _trained(train["seed"], run)
+    of_one = first.scores["plan"]
     plan = Plan(
         metric=of_one["metric"],
         full=METRICS[of_one["metric"]].full,
@@ -71,17 +65,21 @@ def evaluate_seeds(run: Run, count: int, given: Config, say: Callable[[str], Non
         seeds=count,
     )
     declare(run, plan)
-    trained = [Trained(train["seed"], str(run.folder), scores, examples)]
+    trained = [first]
     for seed in range(train["seed"] + 1, train["seed"] + count):
         inner = inner_run(run, "seeds", seed)
         settings = train | {"seed": seed, "_sources": {**train["_sources"], "seed": "flag"}}
         make_steps(inner, {"train": settings}, say)
         Answers(inner / ANSWERS).add_all(Answers(run / ANSWERS))
         make_steps(inner, {"evaluate": config}, say)
-        trained.append(Trained(seed, str(inner.folder), *read_evaluation(inner)))
+        trained.append(_trained(seed, inner))
     found, lines = pool_seeds(trained, plan, config)
-    write_evaluation(run, FOLDER, found, lines)
+    write_outputs(run / FOLDER, found, lines)
     return found
+
+
+def _trained(seed: int, run: Run) -> Trained:
+    return Trained(seed, str(run.folder), read_scores(run / EVALUATION), read_examples(run / EVALUATION))
 
 
 def plans_of(run: Run) -> list[dict[str, Any]]:
