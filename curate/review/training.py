@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from curate.errors import CurateError
 from curate.io.write import atomic_write
+from curate.run import flag_words
 from curate_train.checkpoint import FOLDER, MANIFEST, NAME
 from curate_train.log import read_log
 from curate_train.running import Running, latest, running
@@ -75,7 +76,7 @@ def command(run: Run, flags: Mapping[str, str | None], *, resume: bool = False, 
     words = ["curate", "train", str(run.folder)]
     for name, value in flags.items():
         if value is not None:
-            words += [f"--{name.replace('_', '-')}", value]
+            words += flag_words(name, value)
     return [*words, *(["--resume"] if resume else []), *(["--force"] if force else [])]
 
 

@@ -232,6 +232,14 @@ def _file_hashes(root: Path, made: Any) -> dict[str, str]:
     return {str(file.relative_to(root)): file_hash(file) for file in files}
 
 
+def flag_words(name: str, value: Any) -> list[str]:
+    """A setting as words of a command: a switch for a bool, and a list as its flag with each value."""
+    flag = f"--{name.replace('_', '-')}"
+    if isinstance(value, bool):
+        return [flag if value else f"--no-{flag[2:]}"]
+    return [word for one in (value if isinstance(value, list) else [value]) for word in (flag, str(one))]
+
+
 def name_of(run: Run, path: Path) -> str:
     """How the manifest names a file: relative to the run folder, or to where the run was made, or in full."""
     for root in (run.folder, Path(run.manifest()["directory"])):

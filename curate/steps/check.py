@@ -14,7 +14,7 @@ from curate.io.sources import STANDARD_INPUT
 from curate.io.write import atomic_write
 from curate.pipeline import run_check
 from curate.review.decisions import decisions_file, mark_accepted, read_decisions
-from curate.run import Run, Step
+from curate.run import Run, Step, flag_words
 from curate.run.data import as_seen_from, found_name, kept_name, model_files, run_inputs
 
 if TYPE_CHECKING:
@@ -111,16 +111,11 @@ def command(run: Run, config: Config) -> str:
     if record is not None and record["config"] == config:
         return shlex.join(["curate", "check", str(run.folder)])
     keys = ("select", "ignore", "baseline", "against", "keep", "semantic", "nli", "engine", "format", *_NAMES)
-    flags = [word for key in keys for value in _listed(config.get(key) or []) for word in (_flag(key), value)]
-    if config.get("max_length"):
-        flags += [_flag("max_length"), str(config["max_length"])]
+    flags = [word for key in keys for word in flag_words(key, config.get(key) or [])]
+    flags += flag_words("max_length", config.get("max_length") or [])
     if config.get("template_args"):
-        flags += [_flag("template_args"), json.dumps(config["template_args"], ensure_ascii=False)]
+        flags += flag_words("template_args", json.dumps(config["template_args"], ensure_ascii=False))
     return shlex.join(["curate", "check", *config["data"], *flags, "--run", str(run.folder)])
-
-
-def _flag(key: str) -> str:
-    return f"--{key.replace('_', '-')}"
 
 
 def step(jobs: int | None = None, progress: Progress = lambda *_: None) -> Step:

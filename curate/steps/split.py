@@ -17,7 +17,7 @@ from curate.errors import CurateError
 from curate.io import find_inputs, parse_row
 from curate.io.write import atomic_write
 from curate.pipeline import packed
-from curate.run import Run, Step, file_hash
+from curate.run import Run, Step, file_hash, flag_words
 from curate.steps.check import processes
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ def command(run: Run, config: Config) -> str:
         word
         for key, default in default_config().items()
         if (value := config.get(key, default)) != default
-        for word in (f"--{key.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value))
+        for word in flag_words(key, f"{value:g}" if isinstance(value, float) else value)
     ]
     return shlex.join(["curate", "split", str(run.folder), *flags])
 

@@ -16,7 +16,7 @@ import orjson
 from curate.api import read
 from curate.errors import CurateError
 from curate.model import Model
-from curate.run import Run, Step
+from curate.run import Run, Step, flag_words
 from curate.run.data import found_name, kept_name, model_files
 from curate.template.note import ADVICE
 from curate.tokens.arrow import Digest, TrainedRow, write
@@ -90,7 +90,7 @@ def command(run: Run, config: Config) -> str:
     words = ["curate", "tokens", str(run.folder), "--model", config["model"]]
     for key, usual in default_config().items():
         if (value := config[key]) != usual:
-            words += [f"--{key.replace('_', '-')}", value if isinstance(value, str) else json.dumps(value)]
+            words += flag_words(key, value if isinstance(value, str) else json.dumps(value))
     return shlex.join(words)
 
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import need
-from curate.run import Run, Step
+from curate.run import Run, Step, flag_words
 from curate_evaluate.outputs import EVALUATION, write_outputs
 from curate_train.adapter import IDENTITY
 
@@ -92,12 +92,8 @@ def reads(run: Run, config: Config) -> Sequence[Path]:
 def command(run: Run, config: Config) -> str:
     flags: list[str] = []
     for name, default in default_config().items():
-        value, flag = config.get(name, default), f"--{name.replace('_', '-')}"
-        if value is False:
-            flags.append(f"--no-{flag[2:]}")
-        elif value != default:
-            for one in value if isinstance(value, list) else [value]:
-                flags += [flag, f"{one}"]
+        if (value := config.get(name, default)) != default:
+            flags += flag_words(name, value)
     return shlex.join(["curate", "evaluate", str(run.folder), *flags])
 
 

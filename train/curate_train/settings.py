@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from curate.config import checked
 from curate.errors import CurateError
+from curate.run import flag_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -196,5 +197,4 @@ def validated(values: Mapping[str, Any], sources: Mapping[str, str]) -> Settings
 
 def flag(key: str, value: Any) -> str:
     """A setting as it is typed."""
-    name = f"--{key.replace('_', '-')}"
-    return name if value is True else f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+    return " ".join(flag_words(key, f"{value:g}" if isinstance(value, float) else value))

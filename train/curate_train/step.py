@@ -10,7 +10,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError, need
-from curate.run import Run, Step, file_hash
+from curate.run import Run, Step, file_hash, flag_words
 from curate.run.step import name_of
 from curate_train import checkpoint
 from curate_train.adapter import IDENTITY, identity, weight_files, write_base
@@ -151,13 +151,8 @@ def command(run: Run, config: Config) -> str:
     if config["recipe"]:
         words += ["--recipe", config["recipe"]]
     for key, source in config["_sources"].items():
-        flag = f"--{key.replace('_', '-')}"
-        if source.startswith("recipe "):
-            continue
-        if isinstance(config[key], bool):
-            words.append(flag if config[key] else f"--no-{flag[2:]}")
-        else:
-            words += [flag, str(config[key])]
+        if not source.startswith("recipe "):
+            words += flag_words(key, config[key])
     for key, values in (config["sweep"] or {}).items():
         words += ["--sweep", f"{key}={','.join(map(str, values))}"]
     return shlex.join(words)

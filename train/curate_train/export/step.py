@@ -7,7 +7,7 @@ import shlex
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from curate.run import Run, Step
+from curate.run import Run, Step, flag_words
 from curate_train.export import models, other_trainers, rows
 from curate_train.export.made import SUMMARY, Made
 
@@ -50,7 +50,7 @@ def _command(form: str, run: Run, config: Config) -> str:
     words = ["curate", "export", str(run.folder), "--to", form]
     for key, value in config.items():
         if value is not None:
-            words += [f"--{key.replace('_', '-')}", str(value)]
+            words += flag_words(key, value)
     return shlex.join(words)
 
 
