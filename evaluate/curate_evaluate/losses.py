@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -15,6 +14,7 @@ from curate_evaluate.answering.decode import Progress, without_adapter
 from curate_evaluate.answering.kept import Kept
 from curate_evaluate.answering.loaded import quiet
 from curate_evaluate.stats import compare
+from curate_train.adapter import text_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -126,8 +126,7 @@ def held_out_rows(run: Run, base: Path) -> list[Row]:
     """
     from curate_train.data import read_tokens
 
-    shape = json.loads((base / "config.json").read_bytes())
-    return read_tokens(run / "tokens", "test", vocabulary=shape.get("text_config", shape)["vocab_size"])
+    return read_tokens(run / "tokens", "test", vocabulary=text_shape(base)["vocab_size"])
 
 
 def generic_rows(base: Path, file: Path | None) -> list[Row]:

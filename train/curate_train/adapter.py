@@ -48,6 +48,12 @@ def identity(folder: Path) -> dict[str, Any]:
     return {"files": files, "weights": {file.name: _fingerprint(file) for file in weight_files(folder)}}
 
 
+def text_shape(base: Path) -> dict[str, Any]:
+    """The config.json of a base, of a model that sees more than text that of its text model."""
+    shape = json.loads((base / "config.json").read_bytes())
+    return dict(shape.get("text_config", shape))
+
+
 def weight_files(folder: Path) -> list[Path]:
     return sorted(file for pattern in WEIGHTS for file in folder.glob(pattern))
 

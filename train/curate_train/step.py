@@ -13,7 +13,7 @@ from curate.errors import CurateError, need
 from curate.run import Run, Step, file_hash, flag_words
 from curate.run.step import name_of
 from curate_train import checkpoint
-from curate_train.adapter import IDENTITY, identity, weight_files, write_base
+from curate_train.adapter import IDENTITY, identity, text_shape, weight_files, write_base
 from curate_train.engines.engine import refuse
 from curate_train.running import alone
 from curate_train.settings import resolve, sources
@@ -178,8 +178,7 @@ def read_rows(run: Run, model: Path) -> tuple[list[Row], list[Row]]:
             f"{run / 'tokens' / 'tokens.json'}: says other template arguments ({tokens.get('template_args')}) than "
             f"those that the tokens were made with ({made['config'].get('template_args')}); {again} --force"
         )
-    shape = json.loads((model / "config.json").read_bytes())
-    shape = shape.get("text_config", shape)
+    shape = text_shape(model)
     limits = {"vocabulary": shape["vocab_size"], "longest": shape.get("max_position_embeddings")}
     train = read_tokens(run / "tokens", "train", **limits)
     if not train:

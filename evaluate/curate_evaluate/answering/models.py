@@ -13,7 +13,7 @@ from curate_evaluate.answering.decode import Decoder
 from curate_evaluate.answering.loaded import OneAtATime, load, too_large
 from curate_evaluate.arms.arm import ADAPTER, BASE, UNQUANTISED
 from curate_evaluate.thoughts import thoughts
-from curate_train.adapter import refuse_another_base
+from curate_train.adapter import refuse_another_base, text_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,8 +67,7 @@ class Models:
         tokens = json.loads((run / "tokens" / "tokens.json").read_bytes())
         settings = {name: found["value"] for name, found in training["settings"].items()}
         quant, dtype = settings["quant"], settings.get("dtype", "bf16")
-        shape = json.loads((base / "config.json").read_bytes())
-        self.room: int = shape.get("text_config", shape).get("max_position_embeddings") or 10**9
+        self.room: int = text_shape(base).get("max_position_embeddings") or 10**9
         self._memory = OneAtATime()
         self._identity = {
             "model": {key: training["model"][key] for key in ("sha256", "weights")},

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from curate.errors import CurateError
+from curate_train.adapter import text_shape
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,12 +21,11 @@ def load(folder: Path, quant: str, dtype: str) -> Any:
     """
     from unsloth import FastLanguageModel
 
-    shape = json.loads((folder / "config.json").read_bytes())
-    shape = shape.get("text_config", shape)
+    longest = text_shape(folder)["max_position_embeddings"]
     try:
         model, _ = FastLanguageModel.from_pretrained(
             model_name=str(folder),
-            max_seq_length=shape["max_position_embeddings"],
+            max_seq_length=longest,
             dtype=torch.bfloat16,
             load_in_4bit=quant == "nf4",
             local_files_only=True,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
 from curate.run.data import found_name
-from curate_train.adapter import BASE, refuse_another_base
+from curate_train.adapter import BASE, refuse_another_base, text_shape
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,9 +60,8 @@ class Trained:
 
     @cached_property
     def shape(self) -> dict[str, Any]:
-        """The config of the base, of a model that sees more than text that of its text model."""
-        shape = json.loads((self.base / "config.json").read_bytes())
-        return dict(shape.get("text_config", shape))
+        """The config of the base as a text model."""
+        return text_shape(self.base)
 
     @property
     def config(self) -> dict[str, Any]:
