@@ -19,7 +19,7 @@ def opened(words: Sequence[str], folder: str | None) -> Run:
     Raises:
         CurateError: no such run or data.
     """
-    from curate.run import ensure, why_stale
+    from curate.run import ensure
     from curate.run.data import open_run
     from curate.steps import check
 
@@ -30,8 +30,7 @@ def opened(words: Sequence[str], folder: str | None) -> Run:
         from curate.config import resolve
 
         config = check.config(run, words, resolve({}).config)
-    if why_stale(run, check.STEP, config):
-        ensure(run, [(check.STEP, config)], say)
+    ensure(run, [(check.STEP, config)], say)
     return run
 
 
@@ -74,9 +73,7 @@ def make_with_earlier(run: Run, name: str, given: dict[str, Any], force: bool, *
     from curate.run import ensure, make, why_stale
     from curate.steps import before, defaults, step
 
-    for one, config in before(run, name, **unmade):
-        if why_stale(run, one, config):
-            ensure(run, [(one, config)], say)
+    ensure(run, before(run, name, **unmade), say)
     one, config = step(name), defaults(name) | given
     record = run.record(name)
     if force or record is None or why_stale(run, one, config):

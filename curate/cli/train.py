@@ -164,8 +164,7 @@ def train(
     for step, settings in before(run, "train"):
         if step.name == "tokens":
             settings["model"] = name
-        if why_stale(run, step, settings):
-            ensure(run, [(step, settings)], say)
+        ensure(run, [(step, settings)], say)
 
     record, reasons = run.record("train"), why_stale(run, STEP, wanted)
     if record and not reasons and not force:

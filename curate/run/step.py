@@ -122,14 +122,13 @@ def _make(run: Run, step: Step, config: Config, seed: int | None) -> str:
 
 
 def ensure(run: Run, steps: Sequence[tuple[Step, Config]], say: Callable[[str], None]) -> None:
-    """Make the steps that are missing or stale, in order, saying why, and each as the command a user would type."""
+    """Make the steps that are missing or stale, in order, saying why, and each as the command a user would type; of a
+    step that is up to date nothing is said."""
     for step, config in steps:
         if reasons := why_stale(run, step, config):
             say(f"{step.name}: {'; '.join(reasons)}")
             say(f"$ {step.command(run, config)}")
             say(make(run, step, config))
-        else:
-            say(f"{step.name}: up to date")
 
 
 def refuse_edited(run: Run, step: Step, force: bool) -> None:

@@ -35,7 +35,13 @@ def answers(model: Any, **options: Any) -> list[list[int]]:
     mask = (torch.arange(20) >= 20 - lengths).long()
     ids = torch.randint(3, 97, (3, 20)) * mask
     made = model.generate(
-        input_ids=ids, attention_mask=mask, max_new_tokens=24, do_sample=False, pad_token_id=0, eos_token_id=96, **options
+        input_ids=ids,
+        attention_mask=mask,
+        max_new_tokens=24,
+        do_sample=False,
+        pad_token_id=0,
+        eos_token_id=96,
+        **options,
     )
     found: list[list[int]] = made.tolist()
     return found

@@ -10,9 +10,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
-from curate.steps import defaults
+from curate.run import ensure
+from curate.steps import before, defaults
 from curate_evaluate.outputs import EVALUATION, SCORES, read_examples, read_scores, write_outputs
-from curate_evaluate.several.inner import inner_run, make_before, make_steps, refuse_untrained
+from curate_evaluate.several.inner import inner_run, make_steps, refuse_untrained
 from curate_evaluate.several.pool import Part, pool
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def evaluate_folds(run: Run, given: Config, say: Callable[[str], None]) -> dict[
     if given.get("adapter"):
         raise CurateError("--adapter with --folds: each fold is answered by an adapter that never saw it, made for it")
     refuse_untrained(run, "folds")
-    make_before(run, "tokens", say)
+    ensure(run, before(run, "tokens"), say)
     document = json.loads((run / "split" / "split.json").read_bytes())
     if not document["folds"] or document.get("fold"):
         raise CurateError(f"{run.folder}: its rows are in no folds; run first: curate split {run.folder} --folds 5")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from curate.errors import CurateError
 from curate.review.decisions import Decisions
-from curate.run import Run, ensure, why_stale
-from curate.steps import before, step
+from curate.run import Run, ensure
+from curate.steps import step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,18 +31,9 @@ def refuse_untrained(run: Run, what: str) -> None:
             )
 
 
-def make_before(run: Run, name: str, say: Callable[[str], None]) -> None:
-    """Make the steps before this one that are stale."""
-    for one, config in before(run, name):
-        if why_stale(run, one, config):
-            ensure(run, [(one, config)], say)
-
-
 def make_steps(run: Run, steps: Mapping[str, Config], say: Callable[[str], None]) -> None:
     """Make those of these steps that are missing or stale, each printed as its command."""
-    for name, config in steps.items():
-        if why_stale(run, step(name), config):
-            ensure(run, [(step(name), config)], say)
+    ensure(run, [(step(name), config) for name, config in steps.items()], say)
 
 
 def inner_run(run: Run, kind: str, number: int) -> Run:

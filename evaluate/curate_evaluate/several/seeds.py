@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
-from curate.steps import defaults
+from curate.run import ensure
+from curate.steps import before, defaults
 from curate_evaluate.answering.answers import Answers
 from curate_evaluate.metrics import METRICS
 from curate_evaluate.outputs import EVALUATION, read_examples, read_scores, write_outputs
-from curate_evaluate.several.inner import inner_run, make_before, make_steps, refuse_untrained
+from curate_evaluate.several.inner import inner_run, make_steps, refuse_untrained
 from curate_evaluate.several.pool_seeds import Trained, pool_seeds
 from curate_evaluate.verdict import Plan, declare
 
@@ -51,7 +52,7 @@ def evaluate_seeds(run: Run, count: int, given: Config, say: Callable[[str], Non
             f"{run.folder}: was trained with a sweep over seeds, and the best of several says nothing of the others; "
             f"train it with one: curate train {run.folder} --seed 0 --force"
         )
-    make_before(run, "evaluate", say)
+    ensure(run, before(run, "evaluate"), say)
     record = run.record("evaluate")
     config = defaults("evaluate") | (record["config"] if record else {}) | given | {"adapter": None}
     make_steps(run, {"evaluate": config}, say)
