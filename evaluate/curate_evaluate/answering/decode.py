@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from curate_evaluate.answering.answers import Answer, Answers, key_of
@@ -12,8 +12,7 @@ from curate_evaluate.answering.loaded import quiet
 from curate_evaluate.arms.cases import ids_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from transformers import PreTrainedTokenizerBase
 
@@ -130,11 +129,30 @@ class Decoder:
                 progress.add(len(batch))
 
 
-def without_adapter(model: Any) -> AbstractContextManager[None]:
-    """The base model alone, whether an adapter is on it or not."""
+@contextmanager
+def without_adapter(model: Any) -> Iterator[None]:
+    """The base model alone, whether an adapter is on it or not: its own layers take the places of the adapter's, which
+    even switched off cost time at every token."""
     from peft import PeftModel
+    from peft.tuners.tuners_utils import BaseTunerLayer
 
-    return model.disable_adapter() if isinstance(model, PeftModel) else nullcontext()
+    if not isinstance(model, PeftModel):
+        yield
+        return
+    places = [
+        (parent, name, layer)
+        for parent in model.modules()
+        for name, layer in parent.named_children()
+        if isinstance(layer, BaseTunerLayer)
+    ]
+    with model.disable_adapter():  # what else an adapter may have put into a model
+        for parent, name, layer in places:
+            setattr(parent, name, layer.get_base_layer())
+        try:
+            yield
+        finally:
+            for parent, name, layer in places:
+                setattr(parent, name, layer)
 
 
 def as_answer(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
     # A causal language model, with an adapter on it or without, and its tokenizer.
@@ -82,7 +83,14 @@ def load(base: Path, adapter: Path | None, *, quant: str, dtype: str = "bf16") -
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, adapter)
+    model.get_output_embeddings().register_forward_pre_hook(_contiguous)
     return model.eval(), AutoTokenizer.from_pretrained(base, local_files_only=True)
+
+
+def _contiguous(_: Any, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """`generate` gives the output layer a view of the last positions. Of rows that are not side by side PyTorch 2.13
+    multiplies each with a copy of the weights: in bf16 on a CPU 6 s for 32 rows and 49,152 tokens, not 0.01 s."""
+    return tuple(rows.contiguous() for rows in given)
 
 
 def refuse_changed_base(adapter: Path) -> None:
