@@ -7,6 +7,7 @@ sent are written as a local task, and `lm_eval` answers them with the same model
 once per arm, as one would without this tool. Then every answer is compared, letter by letter (lm_eval leaves control
 tokens out of an answer; so they are left out of ours). For the time, a process of our own answers the same prompts of
 all arms once more, from nothing; seconds are of the clock, and of the processor, which other programs disturb less.
+On a CPU set OMP_NUM_THREADS as it was for RUN: in bf16, sums over another number of threads round otherwise.
 """
 
 from __future__ import annotations

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
 from curate_evaluate.answering.answers import key_of
-from curate_evaluate.answering.decode import Progress, without_adapter
+from curate_evaluate.answering.decode import Progress
 from curate_evaluate.answering.kept import Kept
-from curate_evaluate.answering.loaded import quiet
+from curate_evaluate.answering.loaded import quiet, without_adapter
 from curate_evaluate.stats import compare
 
 if TYPE_CHECKING:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from curate_evaluate.answering.answers import Answer, Answers, key_of
-from curate_evaluate.answering.loaded import quiet
+from curate_evaluate.answering.loaded import quiet, without_adapter
 from curate_evaluate.arms.cases import ids_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from transformers import PreTrainedTokenizerBase
 
@@ -127,32 +127,6 @@ class Decoder:
                 )
                 self.asked += len(batch)
                 progress.add(len(batch))
-
-
-@contextmanager
-def without_adapter(model: Any) -> Iterator[None]:
-    """The base model alone, whether an adapter is on it or not: its own layers take the places of the adapter's, which
-    even switched off cost time at every token."""
-    from peft import PeftModel
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    if not isinstance(model, PeftModel):
-        yield
-        return
-    places = [
-        (parent, name, layer)
-        for parent in model.modules()
-        for name, layer in parent.named_children()
-        if isinstance(layer, BaseTunerLayer)
-    ]
-    with model.disable_adapter():  # what else an adapter may have put into a model
-        for parent, name, layer in places:
-            setattr(parent, name, layer.get_base_layer())
-        try:
-            yield
-        finally:
-            for parent, name, layer in places:
-                setattr(parent, name, layer)
 
 
 def as_answer(
