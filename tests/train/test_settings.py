@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
@@ -68,6 +69,8 @@ def test_a_config_is_the_same_after_a_trip_through_the_manifest() -> None:
         ({}, "quik", "known: .*quick"),
         ({"lora_rank": 8}, None, "unknown training setting lora_rank; did you mean rank"),
         ({"dropout": 1.5}, None, "dropout = 1.5: input should be less than 1"),
+        ({"epochs": math.inf}, None, "epochs = inf: input should be a finite number"),
+        ({"learning_rate": math.nan}, None, "learning_rate = nan: input should be a finite number"),
         ({"loraplus_ratio": 0.5}, None, "loraplus_ratio = 0.5: input should be greater than or equal to 1"),
         ({"init": "olora"}, None, "init = 'olora': input should be 'kaiming' or 'pissa'"),
     ],

@@ -58,7 +58,7 @@ them is refused in `targets`."""
 class Settings(BaseModel):
     """What a user may set. Their values are in recipes/default.toml; None is "as fits the data", see the help texts."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     epochs: float = Field(gt=0)
     max_steps: int | None = Field(None, ge=1)
