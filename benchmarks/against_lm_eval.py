@@ -70,7 +70,8 @@ def by_lm_eval(
             *("--include_path", str(folder), "--batch_size", str(decoding["batch_size"]), "--device", "cpu"),
             *("--output_path", str(folder / "out"), "--log_samples"),
         ],
-        {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "cache")},
+        # Large pages, as PyTorch leaves them: our own import has switched them on in this process.
+        {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "cache"), "THP_MEM_ALLOC_ENABLE": "0"},
     )
     (file,) = (folder / "out").rglob("samples_pre_rendered_*.jsonl")
     samples = sorted((json.loads(line) for line in file.open()), key=lambda sample: int(sample["doc_id"]))
