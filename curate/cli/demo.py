@@ -12,7 +12,7 @@ import click
 EPILOG = """\b
 Examples:
   curate demo                                 about 12 minutes on two cores, ending in an open report
-  curate demo --quick --no-serve              about 2 minutes, for tests: too short to learn anything
+  curate demo --quick --no-serve              about 3 minutes, for tests: too short to learn anything
   curate demo --run runs/mine --no-browser
 """
 DATA, DECISIONS = "support.jsonl", "support.decisions.jsonl"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +90,7 @@ def evaluate(run: Path, folds: bool, seeds: int | None, force: bool, fail_if_wor
     from curate.errors import CurateError
     from curate.run import Run
     from curate.run.data import as_seen_from, kept_name
+    from curate_evaluate.outputs import EVALUATION, read_scores
     from curate_evaluate.prices import prices_of
 
     opened = Run.open(run)
@@ -110,7 +110,7 @@ def evaluate(run: Path, folds: bool, seeds: int | None, force: bool, fail_if_wor
         return _of_folds(opened, settings, force, fail_if_worse)
     make_with_earlier(opened, "evaluate", settings, force)
     click.echo(f"\n  curate report {run}")
-    scores = json.loads((opened / "evaluate" / "scores.json").read_bytes())
+    scores = read_scores(opened / EVALUATION)
     return int(fail_if_worse and scores["verdict"]["verdict"] == "worse")
 
 
