@@ -29,8 +29,8 @@ ODD = (
 
 
 class _Gate:
-    """No process is forked while a thread is inside fastokens, whose workers take a lock that the child would wait for
-    forever. Who waits to fork is next: threads that encode one text after the other would keep it out."""
+    """No process is forked while a thread is inside fastokens: a lock of its caches would stay taken in the child. Who
+    waits to fork is next: threads that encode one text after the other would keep it out."""
 
     def __init__(self) -> None:
         self._next, self._inside = Lock(), Lock()
@@ -141,6 +141,9 @@ class Ids:
         except ImportError:
             self._reason = "fastokens, which is faster, is not installed"
             return
+        # Its own threads gain nothing here, and take locks at times that nobody knows: a process forked at one of them
+        # would wait forever. It reads this once, at the first text.
+        os.environ["FASTOKENS_BPE_THREADS"] = "1"
         try:
             fast = FastTokenizer.from_json_str(source.decode())
         except Exception as error:

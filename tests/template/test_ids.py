@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import multiprocessing
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +22,6 @@ from tests.template.texts import adversarial
 
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
-    from pathlib import Path
 
 pytest.importorskip("fastokens", reason="the fast engine has no wheel for this platform")
 
@@ -179,16 +180,19 @@ def test_half_of_a_surrogate_pair_is_refused_by_either_engine(fast: bool) -> Non
 
 
 def _worker(ids: Ids, texts: list[str], out: SimpleQueue[list[list[int]]]) -> None:
+    faulthandler.dump_traceback_later(50, file=sys.__stderr__)  # should it hang: where
     out.put(ids.of(texts))
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this platform does not fork")
 def test_forked_workers_go_on_with_what_the_parent_loaded(qwen3: ChatTokenizer) -> None:
-    """The parent has used the engine's threads, and is using them while it forks: no child may wait for them."""
+    """The parent has used the engine, and is using it while it forks: no child may wait for what the engine holds."""
     texts = [*adversarial(["<|im_start|>", "<|im_end|>"], 200), "word " * 300_000]
     qwen3.encoder.choose(texts)
     assert qwen3.engine.startswith("fastokens ")
     theirs = qwen3.ids_of(texts)
+    threads = [name.read_text() for name in Path("/proc/self/task").glob("*/comm")]  # none where there is no /proc
+    assert not any(name.startswith("fastokens") for name in threads)
     stop = threading.Event()
 
     def encode() -> None:
@@ -208,7 +212,7 @@ def test_forked_workers_go_on_with_what_the_parent_loaded(qwen3: ChatTokenizer) 
                 worker.join(0.01)
             results = []
             for _ in workers:
-                assert out._reader.poll(60), "a worker hangs"  # type: ignore[attr-defined]
+                assert out._reader.poll(60), [worker.exitcode for worker in workers]  # type: ignore[attr-defined]
                 results.append(out.get())
             assert results == [theirs] * len(workers)
             for worker in workers:
