@@ -70,22 +70,21 @@ def at_step(step: int) -> Callable[[Training], bool]:
 def test_stopped_and_resumed_it_ends_with_the_bytes_of_an_uninterrupted_one(
     run: Run, model: Path, tmp_path: Path
 ) -> None:
-    words = command(run, {"model": str(model), **FLAGS})
+    steps = 60  # seconds: it must not end between the look and the stop
+    words = command(run, {"model": str(model), **FLAGS, "max-steps": str(steps)})
     assert words[:3] == ["curate", "train", str(run.folder)]
     start(run, words)
     with pytest.raises(CurateError, match="a training is running here already: curate train"):
         start(run, words)
     seen = wait(run, at_step(3))
-    assert seen.steps == 30 and seen.name == "fit" and not seen.asked
-    assert any(line.startswith("$ curate tokens") for line in seen.output), "the steps before it were made"
-    in_terminal = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True)
-    assert in_terminal.returncode == 2 and "a training is running here (process" in in_terminal.stderr
     stop(run)
+    assert seen.steps == steps and seen.name == "fit" and not seen.asked
+    assert any(line.startswith("$ curate tokens") for line in seen.output), "the steps before it were made"
     assert look(run).asked or look(run).state == "stopped"
     seen = wait(run, is_over)
     assert seen.state == "stopped" and seen.asked
-    assert seen.error.startswith(f"stopped at step {seen.saved} of 30, which was saved")
-    assert seen.saved == seen.last["step"] < 30
+    assert seen.error.startswith(f"stopped at step {seen.saved} of {steps}, which was saved")
+    assert seen.saved == seen.last["step"] < steps
 
     # Whoever starts it may end: what it started goes on.
     script = "import sys; from pathlib import Path; from curate.run import Run; from curate.review.training import *; "
@@ -98,14 +97,14 @@ def test_stopped_and_resumed_it_ends_with_the_bytes_of_an_uninterrupted_one(
     assert look(run).command == f"curate train {run.folder} --resume"
     seen = wait(run, is_over)
     assert seen.state == "done" and not seen.error
-    assert [line["step"] for line in seen.log if "loss" in line] == list(range(1, 31))
-    assert seen.adapter_bytes == (run / ADAPTER).stat().st_size and seen.summary["steps"] == 30
+    assert [line["step"] for line in seen.log if "loss" in line] == list(range(1, steps + 1))
+    assert seen.adapter_bytes == (run / ADAPTER).stat().st_size and seen.summary["steps"] == steps
 
     (tmp_path / "whole").mkdir()
     whole = checked(
         tmp_path / "whole", [json.loads(line) for line in (tmp_path / "data.jsonl").read_text().splitlines()]
     )
-    start(whole, command(whole, {"model": str(model), **FLAGS}))
+    start(whole, command(whole, {"model": str(model), **FLAGS, "max-steps": str(steps)}))
     assert wait(whole, is_over).state == "done"
     assert (whole / ADAPTER).read_bytes() == (run / ADAPTER).read_bytes()
 
@@ -161,7 +160,7 @@ def test_a_number_of_a_process_that_was_left_behind_is_not_taken_for_one_that_tr
         stop(run)
 
 
-def test_one_process_at_a_time(run: Run) -> None:
+def test_one_process_at_a_time(run: Run, model: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path\n"
         "from curate.run import Run; from curate_train.running import alone\n"
@@ -174,6 +173,10 @@ def test_one_process_at_a_time(run: Run) -> None:
         assert now is not None and now.pid == other.pid
         with pytest.raises(CurateError, match=f"process {other.pid}: .*kill {other.pid}"), alone(run):
             pass
+        words = command(run, {"model": str(model), **FLAGS})
+        in_terminal = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True)
+        assert in_terminal.returncode == 2
+        assert f"a training is running here (process {other.pid}" in in_terminal.stderr
     finally:
         other.kill()
         other.communicate()
