@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
 from curate.io.write import atomic_write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MANIFEST = "run.json"
 SCHEMA = "curate.run/1"
@@ -87,6 +93,18 @@ class Run:
     def save(self, manifest: dict[str, Any]) -> None:
         with atomic_write(self / MANIFEST) as file:
             file.write(json.dumps(manifest, indent=2, ensure_ascii=False).encode() + b"\n")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Have no other process change the manifest, or outputs, meanwhile: it waits, and for a killed one it does
+        not."""
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # some network drives know no locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def source(self, path: str) -> Path:
         """Where a file of the user's is: relative paths are as seen from where the run was made."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import fcntl
 import os
 import platform
 import shutil
 import tempfile
 import time
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,7 +19,7 @@ from curate.io.write import PREFIX, SUFFIX, sweep_strays
 from curate.run.folder import Run, file_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 Config = dict[str, Any]
 
@@ -99,7 +97,7 @@ def _make(run: Run, step: Step, config: Config, seed: int | None) -> str:
         hashes = _file_hashes(Path(folder), writes.values())
         for made in writes.values():
             _sync(made)
-        with _alone(run):
+        with run.alone():
             for name, made in writes.items():
                 _replace(run / name, made)
             _sync(run.folder, whole=False)
@@ -166,20 +164,8 @@ def refuse_costly(run: Run, step: Step, config: Config, force: bool) -> None:
 
 def recover(run: Run) -> None:
     """Put right what a killed process left: outputs that are not the manifest's give way to what they replaced."""
-    with _alone(run):
+    with run.alone():
         _recover(run)
-
-
-@contextmanager
-def _alone(run: Run) -> Iterator[None]:
-    """Have no other process replace outputs of the run meanwhile: it waits, and for a killed one it does not."""
-    descriptor = os.open(run.folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network drives know no locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _recover(run: Run) -> None:

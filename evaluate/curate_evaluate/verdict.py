@@ -72,7 +72,7 @@ class Decision:
     Attributes:
         verdict: over all baselines.
         by_baseline: the verdict of each comparison alone.
-        decisive: the baseline on which it rests: the one that is hardest to beat.
+        decisive: the baseline on which it rests: of those with this verdict the one with the smallest gain.
         needed: about how many examples would settle it; None where it is settled.
     """
 
@@ -127,11 +127,12 @@ def of_one(difference: Difference, margin: float) -> Verdict:
 def declare(run: Run, plan: Plan) -> None:
     """Write the plan to run.json, before a test row is answered. Earlier plans that differ stay there, with their time:
     a margin or a metric that was changed after the scores were seen is no secret."""
-    manifest = run.manifest()
-    plans: list[dict[str, Any]] = manifest.setdefault("plans", [])
-    now = {**asdict(plan), "arms": list(plan.arms)}
-    # A plan about one adapter and one about fine-tuning stand beside each other.
-    earlier = [one for one in plans if (one["seeds"] == 1) == (plan.seeds == 1)]
-    if not earlier or {key: value for key, value in earlier[-1].items() if key != "at"} != now:
-        plans.append({**now, "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")})
-        run.save(manifest)
+    with run.alone():
+        manifest = run.manifest()
+        plans: list[dict[str, Any]] = manifest.setdefault("plans", [])
+        now = {**asdict(plan), "arms": list(plan.arms)}
+        # A plan about one adapter and one about fine-tuning stand beside each other.
+        earlier = [one for one in plans if (one["seeds"] == 1) == (plan.seeds == 1)]
+        if not earlier or {key: value for key, value in earlier[-1].items() if key != "at"} != now:
+            plans.append({**now, "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")})
+            run.save(manifest)

@@ -136,6 +136,10 @@ def test_a_held_out_row_that_is_also_trained_on_is_found_and_scored_without(
     with (trained / "split/train.jsonl").open("a", encoding="utf-8") as train:
         train.write(json.dumps(copied) + "\n")
     assert list(leaked(trained)) == [1]
+    monkeypatch.chdir(trained.folder)
+    (trained / "curate.toml").write_text('ignore = ["LEAK"]\nformat = "prompts"\n')
+    assert list(leaked(trained)) == [1]
+    monkeypatch.undo()
     make(trained, STEP, CONFIG)
     found = json.loads((trained / "evaluate/scores.json").read_bytes())
     assert found["contamination"]["rows"] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -113,6 +114,19 @@ def test_the_plan_is_in_the_manifest_once_and_a_changed_one_beside_it(tmp_path: 
     plans = json.loads((tmp_path / "run/run.json").read_bytes())["plans"]
     assert [plan["margin"] for plan in plans] == [2.0, 1.0]
     assert plans[0]["arms"] == ["tuned", "zero-shot"]
+
+
+def test_a_plan_waits_for_a_step_that_writes_the_manifest(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run")
+    writer = Thread(target=declare, args=(run, Plan("exact_match", 1.0, ("tuned", "zero-shot"))))
+    with run.alone():
+        manifest = run.manifest()
+        writer.start()
+        writer.join(0.2)
+        manifest["steps"]["split"] = {"said": "made meanwhile"}
+        run.save(manifest)
+    writer.join()
+    assert list(run.manifest()["steps"]) == ["split"] and len(run.manifest()["plans"]) == 1
 
 
 def test_plans_of_one_adapter_and_of_fine_tuning_stand_beside_each_other(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from curate_evaluate.answering.answers import Answer
 from curate_evaluate.arms import Arm
 from curate_evaluate.metrics import Fit
 from curate_evaluate.report.words import (
+    against,
     contamination,
     could_find,
     forgetting,
@@ -101,6 +102,14 @@ def test_the_headline_says_the_verdict_both_values_the_interval_the_pairs_and_p(
     counts: tuple[int, int, int, int], said: str
 ) -> None:
     assert headline(scores(*counts)) == said
+
+
+def test_the_best_baseline_is_the_one_with_the_best_score_and_not_the_one_that_leaves_it_open() -> None:
+    found = scores(9, 5, 31, 16)
+    found["differences"]["exact_match"]["zero-shot"]["value"] = 0.0  # equal, and told with certainty to be
+    assert found["verdict"]["decisive"] == "few-shot"
+    assert ", baseline 0.59 (few-shot, 5 examples)" in headline(found)
+    assert ", best baseline " in against(found, "zero-shot")
 
 
 def test_free_text_is_never_decided_by_overlap() -> None:

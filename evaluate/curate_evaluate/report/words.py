@@ -77,9 +77,12 @@ def headline(scores: Mapping[str, Any], run: str = "RUN") -> str:
 def against(scores: Mapping[str, Any], baseline: str) -> str:
     """The primary metric of the fine-tuned arm and of one baseline, and the difference."""
     metric = scores["plan"]["metric"]
-    difference = scores["differences"][metric][baseline]
+    differences = scores["differences"][metric]
+    difference = differences[baseline]
     tuned, other = (scores["arms"][name] for name in (scores["plan"]["arms"][0], baseline))
-    which = "best baseline" if baseline == scores["verdict"]["decisive"] else "baseline"
+    decisive = scores["verdict"]["decisive"]
+    best = min(differences, key=lambda name: (differences[name]["value"], name != decisive))
+    which = "best baseline" if baseline == best else "baseline"
     values = (
         f"{METRICS[metric].title} {shown(metric, tuned['scores'][metric])}, {which} "
         f"{shown(metric, other['scores'][metric])} ({other['title']})"
