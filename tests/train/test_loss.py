@@ -149,6 +149,20 @@ def test_the_order_is_every_row_once_and_of_seed_and_epoch_alone(by_length: bool
         assert max(lengths) in [lengths[i] for i in first[:4]]
 
 
+def test_the_longest_row_comes_first_and_in_a_full_batch() -> None:
+    """401 rows in batches of 8 leave one over, which is sorted with no others."""
+    from curate_train.batches import Order
+
+    lengths = np.random.default_rng(0).integers(10, 500, 401).tolist()
+    left_over = list(Order(lengths, 8, 0, by_length=False))[-1]
+    lengths[left_over] = 20
+    assert list(Order(lengths, 8, 0, by_length=True))[-1] == left_over
+    lengths[left_over] = 4_000
+    order = list(Order(lengths, 8, 0, by_length=True))
+    assert left_over in order[:8]
+    assert sorted(order) == list(range(401))
+
+
 def padded(order: list[int], lengths: list[int]) -> float:
     """How many tokens batches of 4 hold, padding and all, for each one of the rows."""
     batches = [order[start : start + 4] for start in range(0, len(order), 4)]

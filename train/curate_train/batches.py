@@ -81,5 +81,9 @@ class Order(torch.utils.data.Sampler[int]):  # type: ignore[misc]
         shuffled = [batches[i] for i in torch.randperm(len(batches), generator=random).tolist()]
         if self.epoch == 0:
             longest = max(self.lengths)
+            if batches and all(self.lengths[i] < longest for batch in batches for i in batch):
+                # It is in the last batch, which is not full: it goes to a full one, of long rows, which takes more.
+                first = max(batches, key=lambda batch: self.lengths[batch[0]])
+                first[-1], rest[0] = rest[0], first[-1]
             shuffled.sort(key=lambda batch: all(self.lengths[i] < longest for i in batch))
         return iter([i for batch in [*shuffled, rest] for i in batch])
