@@ -72,6 +72,8 @@ def test_a_config_is_the_same_after_a_trip_through_the_manifest() -> None:
         ({"epochs": math.inf}, None, "epochs = inf: input should be a finite number"),
         ({"learning_rate": math.nan}, None, "learning_rate = nan: input should be a finite number"),
         ({"loraplus_ratio": 0.5}, None, "loraplus_ratio = 0.5: input should be greater than or equal to 1"),
+        ({"seed": -1}, None, "seed = -1: input should be greater than or equal to 0"),
+        ({"seed": 2**32}, None, "seed = 4294967296: input should be less than 4294967296"),
         ({"init": "olora"}, None, "init = 'olora': input should be 'kaiming' or 'pissa'"),
     ],
 )
@@ -93,6 +95,14 @@ def test_a_sweep_is_every_combination_and_its_values_are_checked() -> None:
     assert found[0][0] == "learning_rate=0.0001,rank=8"
     with pytest.raises(CurateError, match=r"--sweep: learning_rate = -1.0"):
         candidates(resolve({}), parse(["lr=-1,2"]))
-    for wrong in ("lr", "lr=1e-4", "speed=1,2", "lr=a,b"):
+    for wrong in ("lr", "lr=1e-4", "speed=1,2", "lr=a,b", "lr=1e-4,0.0001", "dora=true,True", "init=x,pissa"):
         with pytest.raises(CurateError, match=f"--sweep {wrong}"):
             parse([wrong])
+
+
+def test_a_value_of_a_sweep_is_tried_once_however_it_is_written() -> None:
+    assert parse(["lr=1e-4,0.0001,2e-4", "dora=false, true"]) == {
+        "learning_rate": [1e-4, 2e-4],
+        "dora": [False, True],
+    }
+    assert parse(["lr=1e-4,2e-4", "learning-rate=2e-4,5e-4"]) == {"learning_rate": [1e-4, 2e-4, 5e-4]}

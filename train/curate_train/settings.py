@@ -85,7 +85,7 @@ class Settings(BaseModel):
     packing: bool
     save_steps: int | None = Field(None, ge=1)
     patience: int | None = Field(None, ge=1)
-    seed: int
+    seed: int = Field(ge=0, lt=2**32)  # what numpy takes
     engine: Literal["curate", "trl", "unsloth"]
 
     @model_validator(mode="after")

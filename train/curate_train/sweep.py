@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from curate.errors import CurateError
 from curate_train.settings import ALIASES, Settings, settings_of, validated
 
@@ -15,30 +17,28 @@ ONLY = "fit"
 
 
 def parse(words: Sequence[str]) -> dict[str, list[Any]]:
-    """`lr=1e-4,2e-4` as {"learning_rate": ["1e-4", "2e-4"]}, for each word.
+    """`lr=1e-4,2e-4` as {"learning_rate": [0.0001, 0.0002]}, for each word; a value that is given twice counts once.
 
     Raises:
-        CurateError: a word of another form, an unknown setting, or fewer than two values.
+        CurateError: a word of another form, an unknown setting, or fewer than two different values.
     """
-    swept = {}
+    swept: dict[str, list[Any]] = {}
     for word in words:
         key, equals, values = word.partition("=")
         name = ALIASES.get(key.strip(), key.strip().replace("-", "_"))
         if not equals or name not in Settings.model_fields:
             raise CurateError(f"--sweep {word}: a setting and its values are needed, as lr=1e-4,2e-4,5e-4")
-        kind = type_of(name)
+        kind: Any = Settings.model_fields[name].annotation
         try:
-            swept[name] = [kind(value) for value in dict.fromkeys(values.split(","))]
-        except ValueError as error:
-            raise CurateError(f"--sweep {word}: {error}") from error
+            given = [TypeAdapter(kind).validate_python(value.strip()) for value in values.split(",")]
+        except ValidationError as error:
+            first = error.errors()[0]
+            said = first["msg"]
+            raise CurateError(f"--sweep {word}: {first['input']!r}: {said[0].lower()}{said[1:]}") from error
+        swept[name] = list(dict.fromkeys([*swept.get(name, ()), *given]))
         if len(swept[name]) < 2:
             raise CurateError(f"--sweep {word}: one value is no sweep; set it with --{name.replace('_', '-')}")
     return swept
-
-
-def type_of(name: str) -> Any:
-    annotation = str(Settings.model_fields[name].annotation)
-    return next((kind for kind in (float, int) if kind.__name__ in annotation), str)
 
 
 def candidates(config: Mapping[str, Any], swept: Mapping[str, Sequence[Any]] | None) -> list[tuple[str, Settings]]:
