@@ -11,13 +11,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from curate.errors import CurateError
 from curate.run import make
 from curate_train import checkpoint
+from curate_train.log import Log, read_log
 from curate_train.step import STEP, clear, config, interrupted
 from tests.train import fabricate
 
@@ -164,3 +165,85 @@ def test_a_stop_saves_the_step_first(tmp_path: Path, tiny: Path, rows: list[Row]
     assert "which was saved; go on from there: curate train RUN --resume" in said
     steps = [line["step"] for line in map(json.loads, log.read_text().splitlines())]
     assert checkpoint.complete(run / "checkpoints/fit")[-1].step == max(steps)
+
+
+FEW = {"accumulate": 1, "batch_size": 2, "learning_rate": 1e-2, "save_steps": 2, "schedule": "constant"}
+ENDS = {
+    "inside an epoch": {"epochs": 1.5},  # 8 of 10 steps
+    "early": {"max_steps": 12, "learning_rate": 1e-1, "patience": 1},
+    "as an AdaLoRA": {"max_steps": 6, "quant": "none", "adalora": True},
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_killed_after_its_end_it_is_not_trained_on(
+    tmp_path: Path, tiny: Path, rows: list[Row], end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its last checkpoint and result.json."""
+    from curate_train import fit
+
+    settings = {**FEW, **ENDS[end]}
+    whole, killed = a_run(tmp_path / "whole", tiny, rows), a_run(tmp_path / "killed", tiny, rows)
+    make(whole, STEP, config(whole, str(tiny), settings))
+
+    def kill(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(fit, "best", kill)
+        make(killed, STEP, config(killed, str(tiny), settings))
+    assert not (killed / "checkpoints/fit" / checkpoint.RESULT).exists()
+    wanted = interrupted(killed)
+    assert wanted
+    make(killed, STEP, wanted)
+    assert outcome(killed) == outcome(whole)
+    assert outcome(whole)[1]["stopped_early"] == (end == "early")
+
+
+def outcome(run: Run) -> tuple[bytes, dict[str, Any], list[float]]:
+    """The adapter, what is said of it but for times and memory, and the losses."""
+    said = json.loads((run / "train/train.json").read_bytes())
+    for measured in ("seconds", "tokens_a_second", "peak_memory_bytes", "training_memory_bytes"):
+        del said[measured]
+    return (run / ADAPTER).read_bytes(), said, [line.get("loss", line.get("val_loss", 0.0)) for line in lines(run)]
+
+
+def test_stopped_in_its_last_step_it_is_not_trained_on(
+    tmp_path: Path, tiny: Path, rows: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from curate_train.watch import Watch
+
+    settings = {**FEW, "max_steps": 3}
+    whole, stopped = a_run(tmp_path / "whole", tiny, rows), a_run(tmp_path / "stopped", tiny, rows)
+    make(whole, STEP, config(whole, str(tiny), settings))
+    begin = Watch.on_step_begin
+
+    def terminated(watch: Watch, args: Any, state: Any, control: Any, **more: Any) -> None:
+        if state.global_step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        begin(watch, args, state, control, **more)
+
+    with monkeypatch.context() as patched, pytest.raises(CurateError, match="stopped at step 3 of 3, which was saved"):
+        patched.setattr(Watch, "on_step_begin", terminated)
+        make(stopped, STEP, config(stopped, str(tiny), settings))
+    wanted = interrupted(stopped)
+    assert wanted
+    make(stopped, STEP, wanted)
+    assert outcome(stopped) == outcome(whole)
+
+
+def test_a_log_that_is_opened_again_is_never_without_what_it_keeps(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    first = Log(file, -1)
+    for step in range(4):
+        first.add({"step": step, "loss": 1.0})
+    first.close()
+    kept = file.read_bytes().splitlines(keepends=True)[:3]
+    with file.open("ab") as cut_off:
+        cut_off.write(b'{"step": 2, "lo')
+    again = Log(file, 2)
+    assert file.read_bytes() == b"".join(kept)  # by now, not with the next line or the end
+    again.add({"step": 3, "loss": 0.5})
+    assert [line["loss"] for line in read_log(file)] == [1.0, 1.0, 1.0, 0.5]
+    assert read_log(file) == again.lines
+    again.close()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = "checkpoints"
-MANIFEST, TRAINING = "checkpoint.json", "training.json"
+MANIFEST, TRAINING, RESULT = "checkpoint.json", "training.json", "result.json"
 NAME = re.compile(r"checkpoint-(\d+)")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors")

@@ -18,7 +18,7 @@ from curate.errors import CurateError
 from curate.io.write import atomic_write
 from curate_train import advice
 from curate_train.batches import collate
-from curate_train.checkpoint import ADAPTER, best, complete
+from curate_train.checkpoint import ADAPTER, RESULT, best, complete
 from curate_train.curves import svg
 from curate_train.data import NOT_TRAINED
 from curate_train.engines.engine import described, loader_of, trainer_of
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from curate_train.data import Row
     from curate_train.settings import Settings
 
-RESULT = "result.json"
 # By how much the loss in chunks may differ from the one by full logits, which rounds them to bf16 as well.
 TOLERANCE = 1e-3
 COMPARED_TOKENS = 256
@@ -120,7 +119,7 @@ def _fit(
         progress.say(f"train: {line}")
     try:
         with casting_inputs(model, settings.dtype == "fp32"):
-            trainer.train(resume_from_checkpoint=str(checkpoints[-1].folder) if checkpoints else None)
+            trainer.go_on(checkpoints[-1].folder if checkpoints else None)
     except NotFinite as error:
         raise CurateError(_not_finite(error, trainer.state.global_step + 1, folder)) from error
     finally:
@@ -141,7 +140,7 @@ def _fit(
         "steps": trainer.state.global_step,
         "epochs": round(trainer.state.epoch, 4),
         "best_step": kept.step,
-        "stopped_early": watch.stopped_early,
+        "stopped_early": trainer.state.global_step < trainer.state.max_steps,
         "train_loss": {"first": log.losses[0], "last": log.losses[-1]},
         "val_loss": {"before": log.validation[0][1] if log.validation else None, "after": kept.val_loss},
         "advice": said,

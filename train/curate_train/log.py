@@ -6,6 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from curate.io.write import atomic_write
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -15,9 +17,9 @@ class Log:
 
     def __init__(self, file: Path, last: int) -> None:
         self.lines = [line for line in read_log(file) if line["step"] <= last]
-        self._file = file.open("w", encoding="utf-8")
-        for line in self.lines:
-            self._file.write(json.dumps(line) + "\n")
+        with atomic_write(file) as kept:  # there is no moment at which a kill would lose them
+            kept.writelines(json.dumps(line).encode() + b"\n" for line in self.lines)
+        self._file = file.open("a", encoding="utf-8")
 
     def add(self, line: dict[str, Any]) -> None:
         self.lines.append(line)

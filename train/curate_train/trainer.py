@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from peft.optimizers import create_loraplus_optimizer
-from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
 
 from curate.errors import CurateError
 from curate_train.batches import Order, collate, pack
@@ -41,6 +42,22 @@ class OnRows:
     watch: Any
     args: Any
     state: Any
+    control: Any
+    train: Any
+
+    def go_on(self, checkpoint: Path | None) -> None:
+        """Train to the end, from the start or from a checkpoint.
+
+        One that was saved when the training was over, after its last step or for lack of a gain, is all there is to do:
+        transformers' loop looks after each step whether to stop, so it would train another one.
+        """
+        if checkpoint is not None:
+            state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+            if state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"]:
+                self.state = state
+                self.variant.on_train_begin(self.args, state, self.control)  # it tells which steps are settled
+                return
+        self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
     def _get_train_sampler(self, *_: Any) -> Order:
         lengths = [len(row.ids) for row in self.rows]
@@ -55,6 +72,7 @@ class OnRows:
             Trainer._save_checkpoint(self, model, trial)  # not that of a subclass, which may add a model card
             step = self.state.global_step
             val_loss = self.watch.val_loss_at(step) if self.variant.is_settled(step) else None
+            self.watch.log.sync()  # before the checkpoint counts, so that going on from it finds the lines up to it
             seal(folder / f"checkpoint-{step}", step, val_loss)
             prune(folder)
 

@@ -44,7 +44,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.validate, self.validation_rows = validate, validation_rows
         self.rows: list[str] = []
         self.measured = 0
-        self.asked_to_stop = self.stopped_early = False
+        self.asked_to_stop = False
         self.started = time.perf_counter() - log.seconds
 
     def seen(self, rows: list[str]) -> None:
@@ -113,7 +113,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.progress.step(line)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.log.sync()
         if self.asked_to_stop:
             self.close()
             raise CurateError(
@@ -133,7 +132,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         patience = self.settings.patience
         losses = [loss for step, loss in self.log.validation if self.variant.is_settled(step)]
         if patience and len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience]):
-            self.stopped_early = state.global_step < state.max_steps
             control.should_training_stop = True
 
     def _stop(self, *_: Any) -> None:
