@@ -247,3 +247,49 @@ def test_a_log_that_is_opened_again_is_never_without_what_it_keeps(tmp_path: Pat
     assert [line["loss"] for line in read_log(file)] == [1.0, 1.0, 1.0, 0.5]
     assert read_log(file) == again.lines
     again.close()
+
+
+def test_a_sweep_is_interrupted_until_each_of_its_trainings_ended(
+    tmp_path: Path, tiny: Path, rows: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first training makes the adapter that is there: on a CPU the same settings give the same bytes."""
+    from curate_train import fit
+
+    run = a_run(tmp_path / "run", tiny, rows)
+    earlier, sweep = {**FEW, "max_steps": 2}, {"learning_rate": [1e-2, 2e-2]}
+    make(run, STEP, config(run, str(tiny), earlier))
+    clear(run)
+    there = (run / ADAPTER).read_bytes()
+    swept = config(run, str(tiny), earlier, sweep=sweep)
+    chosen = fit._fit
+
+    def kill(*given: Any) -> dict[str, Any]:
+        if given[3].learning_rate == 2e-2:
+            raise KeyboardInterrupt
+        return chosen(*given)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(fit, "_fit", kill)
+        make(run, STEP, swept, force=True)
+    first = run / "checkpoints/learning_rate=0.01"
+    assert (first / "adapter/adapter_model.safetensors").read_bytes() == there
+    assert (first / checkpoint.RESULT).is_file()
+    assert interrupted(run) == swept
+    at = (first / checkpoint.RESULT).stat().st_mtime_ns
+    make(run, STEP, swept, force=True)
+    assert (first / checkpoint.RESULT).stat().st_mtime_ns == at  # it was gone on with, and not begun anew
+    assert interrupted(run) is None
+    assert set(json.loads((run / "train/train.json").read_bytes())["sweep"]) == {
+        "learning_rate=0.01",
+        "learning_rate=0.02",
+    }
+
+
+def test_a_sweep_without_validation_rows_is_refused_before_anything_is_trained(
+    tmp_path: Path, tiny: Path, rows: list[Row]
+) -> None:
+    run = fabricate.make_run(tmp_path / "run", tiny, rows, [])
+    with pytest.raises(CurateError, match=r"val.arrow: holds no row.* --val 0.1 --seed 1, or leave --sweep out"):
+        make(run, STEP, config(run, str(tiny), FEW, sweep={"rank": [4, 8]}))
+    assert not (run / "checkpoints").exists()
+    assert interrupted(run) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import shlex
 import shutil
@@ -29,6 +30,7 @@ Config = dict[str, Any]
 
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes")
 WRITTEN = ("log.jsonl", "curves.svg")
+ADAPTER = "adapter/adapter_model.safetensors"
 
 
 def config(
@@ -97,6 +99,13 @@ def _make(run: Run, config: Config, out: Path) -> str:
     tokens = json.loads((run / "tokens" / "tokens.json").read_bytes())
     train, val = read_rows(run, model)
     base = identity(model)
+    if config["sweep"] and not val:
+        seed = (run.record("split") or {"config": {}})["config"].get("seed", 0)
+        raise CurateError(
+            f"{run / 'tokens' / 'val.arrow'}: holds no row, and a sweep chooses by the validation rows; split anew "
+            f"(rows stay where they are with the same seed): curate split {run.folder} --val 0.1 --seed {seed + 1}, "
+            "or leave --sweep out"
+        )
     checkpoints = run / checkpoint.FOLDER
     if interrupted(run) is None:
         clear(run)  # of a training that was done, and whose end nobody saw
@@ -207,13 +216,18 @@ def clear(run: Run) -> None:
 
 def interrupted(run: Run) -> Config | None:
     """The config of a training that was interrupted; None where there is none, or where train/ is what came of it."""
-    facts = checkpoint.unfinished(run / checkpoint.FOLDER)
-    made = (run.record("train") or {"writes": {}})["writes"].get("train/adapter/adapter_model.safetensors")
-    ended = (run / checkpoint.FOLDER).glob("*/adapter/adapter_model.safetensors")
-    if facts is None or (made and any(file_hash(file) == made for file in ended)):
+    folder = run / checkpoint.FOLDER
+    facts = checkpoint.unfinished(folder)
+    if facts is None:
         return None
     found: Config = facts["config"]
-    return found
+    record = run.record("train")
+    if record is None or record["config"] != found:
+        return found
+    # All of a sweep: one of its trainings may well end with the adapter that is there while others are still to come.
+    fits = math.prod(len(values) for values in (found["sweep"] or {}).values())
+    ended = [file_hash(file.parent / ADAPTER) for file in folder.glob(f"*/{checkpoint.RESULT}")]
+    return None if len(ended) == fits and record["writes"][f"train/{ADAPTER}"] in ended else found
 
 
 STEP = Step(
