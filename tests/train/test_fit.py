@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -195,6 +196,7 @@ def test_a_loss_that_is_not_finite_stops_names_the_rows_and_keeps_the_last_check
     assert "--learning-rate" in said
     kept = checkpoint.complete(tmp_path / "run" / "checkpoints" / "fit")
     assert kept
+    assert all(found.val_loss is not None and math.isfinite(found.val_loss) for found in kept)
     assert str(kept[-1].folder) in said
 
 

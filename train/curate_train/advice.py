@@ -12,13 +12,14 @@ FEW_STEPS = 60
 RISE, MOVE = 0.03, 0.01
 
 
-def before(steps: int, rows: int) -> list[str]:
-    """What is to be said before the first step."""
+def before(steps: int, rows: int, max_steps: int | None) -> list[str]:
+    """What is to be said before the first step of `steps`, to which `max_steps` may have cut the training."""
     if steps >= FEW_STEPS:
         return []
+    more = f"it without --max-steps {max_steps}" if max_steps else "--epochs 5, a smaller step (--accumulate 1)"
     return [
         f"only {steps:,} optimiser steps from {rows:,} rows: an adapter commonly needs {FEW_STEPS} or more to move; "
-        "try --epochs 5, a smaller step (--accumulate 1), or more rows"
+        f"try {more}, or more rows"
     ]
 
 
@@ -26,10 +27,11 @@ def after(validation: Sequence[tuple[int, float]], losses: Sequence[float], best
     """What is to be said of (step, validation loss), the loss of each step, and the step that was kept."""
     said = []
     tenth = max(1, len(losses) // 10)
-    first, end = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
+    seen = [sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth]
     if len(validation) > 1:  # of the same rows each time, where each step has its own
-        first, end = validation[0][1], min(loss for _, loss in validation)
-    if end > first * (1 - MOVE):
+        seen = [loss for _, loss in validation]
+    first, end = seen[0], seen[-1]
+    if first * (1 - MOVE) < min(seen) and end < first * (1 + RISE):
         said.append(
             f"the loss does not move ({first:.3f} at first, {end:.3f} at the end): try a higher --learning-rate (five "
             "times), more --epochs, or look whether the answers can be learned from the questions: curate render"
@@ -37,10 +39,11 @@ def after(validation: Sequence[tuple[int, float]], losses: Sequence[float], best
     if len(validation) < 2:
         return said
     start, lowest, last = validation[0][1], min(loss for _, loss in validation[1:]), validation[-1][1]
-    if lowest >= start:
+    if lowest >= start and not said:
         said.append(
-            f"the validation loss never fell below that of the base model ({start:.3f}): the adapter is no better than "
-            "none; try a lower --learning-rate, and see whether training and validation rows are of one kind"
+            f"the validation loss never fell below that of the base model ({start:.3f}; {last:.3f} at the end): the "
+            "adapter is no better than none; try a lower --learning-rate, and see whether training and validation rows "
+            "are of one kind"
         )
     elif last > lowest * (1 + RISE):
         said.append(

@@ -114,14 +114,14 @@ def _fit(
     watch = Watch(log, progress, settings, lambda: mean_loss(model, val, settings.batch_size), len(val), variant)
     trainer = trainer_of(settings)(variant, train, settings, folder, watch, full_logits=differs > TOLERANCE)
     steps = trainer.set_initial_training_values(trainer.args, trainer.get_train_dataloader())[-1]
-    said = advice.before(steps, len(train))
+    said = advice.before(steps, len(train), settings.max_steps)
     for line in [*_audit(targets), *said]:
         progress.say(f"train: {line}")
     try:
         with casting_inputs(model, settings.dtype == "fp32"):
             trainer.go_on(checkpoints[-1].folder if checkpoints else None)
     except NotFinite as error:
-        raise CurateError(_not_finite(error, trainer.state.global_step + 1, folder)) from error
+        raise CurateError(_not_finite(error, folder)) from error
     finally:
         watch.close()
         log.close()
@@ -191,17 +191,14 @@ def _audit(targets: Any) -> list[str]:
     return lines
 
 
-def _not_finite(error: NotFinite, step: int, folder: Path) -> str:
+def _not_finite(error: NotFinite, folder: Path) -> str:
     found = complete(folder)
     kept = (
         f"the last good checkpoint, step {found[-1].step:,}, is in {found[-1].folder}"
         if found
         else "no checkpoint was written before it"
     )
-    return (
-        f"step {step:,}: {error}; {kept}; look at these rows, or lower --learning-rate and start over: "
-        "curate train RUN --force"
-    )
+    return f"{error}; {kept}; look at the rows, or lower --learning-rate and start over: curate train RUN --force"
 
 
 def _copy_adapter(source: Path, target: Path) -> None:

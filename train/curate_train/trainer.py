@@ -30,7 +30,10 @@ FIXED: dict[str, Any] = {"adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon":
 
 
 class NotFinite(CurateError):
-    """A loss or a gradient that is no number."""
+    """A loss or a gradient that is no number, and the step, counted from 1, at which it came."""
+
+    def __init__(self, step: int, said: str) -> None:
+        super().__init__(f"step {step:,}: {said}")
 
 
 class OnRows:
@@ -119,7 +122,7 @@ class TokenTrainer(OnRows, Trainer):  # type: ignore[misc]
             else:
                 loss = summed_loss(model, *trained_hidden(model, inputs), over=num_items_in_batch)
         if not torch.isfinite(loss):
-            raise NotFinite(f"the loss of {', '.join(inputs['rows'])} is {loss.item()}")
+            raise NotFinite(self.state.global_step + 1, f"the loss of {', '.join(inputs['rows'])} is {loss.item()}")
         self.watch.seen(inputs["rows"])
         if (penalty := self.variant.penalty()) is not None:
             # Its gradient, once a step, and not its value: what is logged stays the loss of the tokens.

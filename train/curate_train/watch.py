@@ -86,7 +86,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         if not torch.isfinite(squares.sum()):
             from curate_train.trainer import NotFinite
 
-            raise NotFinite(f"the gradient of {', '.join(self.rows)} is not finite")
+            raise NotFinite(state.global_step + 1, f"the gradient of {', '.join(self.rows)} is not finite")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.global_step % self.every == 0 or state.global_step >= state.max_steps or self.asked_to_stop:
@@ -121,10 +121,19 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             )
 
     def _measure(self, state: Any, control: Any) -> None:
-        """Validate, and have this step saved; stop where the last ones were no better."""
-        control.should_save = True
+        """Validate, and have this step saved; stop where the last ones were no better.
+
+        Raises:
+            NotFinite: the loss is no number, so that there is nothing to save.
+        """
         self.measured = state.global_step
-        if (loss := self.validate()) is None:
+        loss = self.validate()
+        if loss is not None and not math.isfinite(loss):
+            from curate_train.trainer import NotFinite
+
+            raise NotFinite(state.global_step, f"the validation loss after {', '.join(self.rows)} is {loss}")
+        control.should_save = True
+        if loss is None:
             return
         seconds = round(time.perf_counter() - self.started, 3)
         self.log.add({"step": state.global_step, "val_loss": loss, "seconds": seconds})

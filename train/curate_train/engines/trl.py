@@ -92,6 +92,6 @@ class TrlTrainer(OnRows, SFTTrainer):  # type: ignore[misc]
         with computing(model, self.settings):
             loss = super().compute_loss(model, sent, num_items_in_batch=num_items_in_batch)
         if not torch.isfinite(loss):
-            raise NotFinite(f"the loss of {', '.join(rows)} is {loss.item()}")
+            raise NotFinite(self.state.global_step + 1, f"the loss of {', '.join(rows)} is {loss.item()}")
         self.watch.seen(rows)
         return loss
