@@ -104,6 +104,11 @@ def main() -> None:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             _forget_standard_output()
             code = _say(f"curate: the output cannot be written ({(error.strerror or '').lower()})")
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename:
+            code = _say(
+                f"curate: {error.filename}: cannot be opened or written ({(error.strerror or '').lower()}); change who "
+                "may, or copy the run to a folder of your own"
+            )
         else:
             code = _say_internal_error()
     except Exception:
