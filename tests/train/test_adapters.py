@@ -223,6 +223,36 @@ def test_what_is_no_adapter_is_said(tmp_path: Path, tiny: Path, capsys: pytest.C
     assert "No adapter under" in printed.out and "left out:" in printed.err
 
 
+def test_a_rank_above_the_smaller_side_of_a_layer_loses_nothing(tmp_path: Path) -> None:
+    """Plain peft loads what is written, of a layer with one output too, and adds the exact sum."""
+
+    def layers() -> Any:
+        torch.manual_seed(0)
+        return torch.nn.ModuleDict({"gate": torch.nn.Linear(64, 1), "k_proj": torch.nn.Linear(64, 32)})
+
+    folders = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        made = peft.get_peft_model(layers(), peft.LoraConfig(r=40, target_modules=["gate", "k_proj"]))
+        for name, weight in made.named_parameters():
+            if "lora_" in name:
+                torch.nn.init.normal_(weight, std=0.1)
+        made.save_pretrained(tmp_path / str(seed))
+        folders.append(tmp_path / str(seed))
+    adapters = [read_adapter(folder) for folder in folders]
+    for method, rank in (("svd", None), ("cat", 50), ("slerp", 50)):
+        updates = combined(adapters, [0.5, 0.5], method, rank=rank)
+        assert {name: update.rank for name, update in updates.items()} == {"gate": 1, "k_proj": 32}
+        out = tmp_path / method
+        assert write(updates, adapters, {}, out) == 32
+        plain = layers()
+        merged = peft.PeftModel.from_pretrained(layers(), out).merge_and_unload()
+        wanted = combined(adapters, [0.5, 0.5], "slerp" if method == "slerp" else "cat")
+        for name, update in wanted.items():
+            added = merged.get_submodule(name).weight - plain[name].weight
+            assert torch.allclose(added, as_made(update), atol=1e-5), (method, name)
+
+
 def test_combine_writes_an_adapter_once(tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, two, out = made(tmp_path / "1", tiny, 1), made(tmp_path / "2", tiny, 2), tmp_path / "both"
     command = ["adapters", "combine", str(one), str(two), "--method", "svd", "--weights", "1,0.5", "-o", str(out)]

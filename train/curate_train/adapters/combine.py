@@ -154,12 +154,15 @@ def inner(left: Update, right: Update) -> float:
 
 
 def truncated(update: Update, rank: int) -> Update:
-    """The closest update of this rank (Eckart and Young 1936), by the singular values of a small core."""
+    """The closest update of this rank (Eckart and Young 1936), by the singular values of a small core.
+
+    It has no more ranks than its smaller side, which is all that any matrix of its shape has.
+    """
     if rank >= update.rank:
         return update
     basis_up, left = torch.linalg.qr(update.up.double())
     basis_down, right = torch.linalg.qr(update.down.double().T)
-    u, values, v = torch.linalg.svd(update.scale * left @ right.T)
+    u, values, v = torch.linalg.svd(update.scale * left @ right.T, full_matrices=False)
     root = values[:rank].sqrt()
     return Update((root[:, None] * v[:rank] @ basis_down.T).float(), (basis_up @ u[:, :rank] * root).float(), 1.0)
 
