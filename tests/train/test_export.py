@@ -220,6 +220,46 @@ def test_rows_for_openai() -> None:
     assert messages[1]["tool_calls"][0]["id"] == messages[2]["tool_call_id"] == "call_1"
 
 
+def as_split(folder: Path, count: int) -> Run:
+    """A run whose check named the columns of its data, split by the real step."""
+    lines = (json.dumps({"kunde": f"Where is parcel {k}?", "wir": f"It is on lorry {k}."}) for k in range(count))
+    data = folder / "data.jsonl"
+    data.write_text("".join(f"{line}\n" for line in lines))
+    (folder / "curate.toml").write_text('[columns]\nprompt = "kunde"\nanswer = "wir"\n')
+    for words in (
+        ["check", str(data), "--run", str(folder / "run"), "--config", str(folder / "curate.toml")],
+        ["split", str(folder / "run")],
+    ):
+        cli.main(words, standalone_mode=False)
+    return Run.open(folder / "run")
+
+
+def test_rows_are_read_by_the_columns_of_the_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = as_split(tmp_path, 40)
+    command = ["export", str(run.folder), "--to", "openai"]
+    cli.main(command, standalone_mode=False)
+    assert "rows left out" not in capsys.readouterr().out
+    rows = (run / "split" / "train.jsonl").read_bytes().splitlines()
+    written = (run / "export-openai" / "train.jsonl").read_bytes().splitlines()
+    for row, line in zip(map(json.loads, rows), map(json.loads, written), strict=True):
+        assert [turn["content"] for turn in line["messages"]] == [row["kunde"], row["wir"]]
+    file = run / "split" / "train.jsonl"
+    file.write_bytes(file.read_bytes() + b'{"kunde": \n')
+    cli.main(command, standalone_mode=False)
+    said = capsys.readouterr().out
+    assert f"1 row left out, as export.json lists; the first: split/train.jsonl:{len(rows) + 1} cannot be read" in said
+    (left_out,) = json.loads((run / "export-openai" / "export.json").read_bytes())["left_out"]
+    assert left_out["line"] == len(rows) + 1 and left_out["why"][0].startswith("cannot be read (")
+
+
+def test_a_run_without_a_split_is_told_what_to_run(tmp_path: Path) -> None:
+    run = as_split(tmp_path, 20)
+    shutil.rmtree(run / "split")
+    with pytest.raises(CurateError, match=rf"train\.jsonl: is missing; make it: curate split {run.folder}$"):
+        cli.main(["export", str(run.folder), "--to", "openai"], standalone_mode=False)
+    assert not (run / "export-openai").exists()
+
+
 @pytest.mark.parametrize(
     ("messages", "said"),
     [

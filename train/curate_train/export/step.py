@@ -39,7 +39,8 @@ def _step(form: str, maker: Callable[[Run, Config, Path], Made]) -> Step:
 
 def _reads(form: str, run: Run, config: Config) -> Sequence[Path]:
     if form == "openai":
-        return [run / "split" / f"{split}.jsonl" for split in ("train", "val")]
+        # Rows that are read by other columns are other samples, by which split.json names them.
+        return [run / "split" / name for name in ("train.jsonl", "val.jsonl", "split.json")]
     other = config.get("adapter")
     adapter = run.source(other) if other else run / "train" / "adapter"
     found = [adapter, run / "train" / "train.json", run / "tokens" / "tokens.json"]
