@@ -95,6 +95,14 @@ def make_run(folder: Path, model: Path, train: Sequence[Row], val: Sequence[Row]
     return run
 
 
+def check(run: Run, **config: Any) -> None:
+    """A record of the check, by which all steps read the rows."""
+    manifest = run.manifest()
+    settings = {"data": [], "format": None, "columns": {}} | config
+    manifest["steps"]["check"] = {"config": settings, "reads": {}, "writes": {}, "said": "", "command": "curate check"}
+    run.save(manifest)
+
+
 def tiny_llama(folder: Path, layers: int = 2) -> Path:
     """A random Llama of 0.1M parameters with a vocabulary of bytes, saved as a model folder."""
     import torch

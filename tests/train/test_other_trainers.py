@@ -10,11 +10,20 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from curate.cli.main import cli
+from curate_train.data import Row
+from curate_train.export.other_trainers import (
+    axolotl_config,
+    llama_factory_config,
+    not_in_axolotl,
+    not_in_llama_factory,
+)
 from tests.train import fabricate
 from tests.train.conftest import need
 from tests.train.test_export import trained, with_tokenizer
@@ -78,6 +87,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Run:
     need("datasets", "yaml")
     folder = tmp_path_factory.mktemp("run")
     made = trained(folder / "run", with_tokenizer(folder / "model", tiny), max_steps=2)
+    fabricate.check(made)
     (made / "split").mkdir()
     for split, samples in (("train", fabricate.samples(16)), ("val", fabricate.samples(2))):
         rows = [{"messages": [_message(one) for one in sample.messages]} for sample in samples]
@@ -129,6 +139,60 @@ def test_the_settings_are_those_of_the_training(run: Run) -> None:
     assert (theirs["quantization_bit"], theirs["quantization_type"], theirs["lora_rank"]) == (4, "nf4", 16)
     assert theirs["lora_target"].split(",") == ours["lora_target_modules"]
     assert not [value for value in {**ours, **theirs}.values() if value is None]
+
+
+def test_rows_that_are_no_messages_there_are_counted(run: Run) -> None:
+    folder = exported(run, "llama-factory")
+    for split, name, rows in (("train", "train", 17), ("val", "validation", 3)):
+        left = len((folder / f"{name}.jsonl").read_bytes().splitlines())
+        said = json.loads((folder / "export.json").read_bytes())["warnings"]
+        assert [line.split()[0] for line in said if f"split/{split}.jsonl" in line] == [str(rows - left)]
+        assert 0 < left < rows
+
+
+def variant(adapter: dict[str, Any] | None = None, **settings: Any) -> tuple[Any, dict[str, Any]]:
+    """A training with these settings, as train.json has them, and what of it is read."""
+    from curate_train.settings import default_settings
+
+    adamw = {"optimizer": "adamw_torch", "adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8}
+    given = {"quant": "none", "patience": None, "group_by_length": False} | settings
+    config = {"target_modules": ["q_proj"], "target_parameters": None} | (adapter or {})
+    trained = SimpleNamespace(base="/model", quant="none", dtype="bf16", config=config)
+    return trained, default_settings(**given).model_dump() | adamw | {"effective_batch": 8}
+
+
+def their_words(trained: Any, settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], list[str], list[str]]:
+    """The two configs, as they are written, and what is said to be in neither."""
+    rows = {"train": [Row("train", "v1:1", 1, np.array([1, 2]), np.array([-100, 2]))], "val": []}
+    configs = [make(trained, settings, rows) for make in (axolotl_config, llama_factory_config)]
+    ours, theirs = ({key: value for key, value in one.items() if value is not None} for one in configs)
+    return ours, theirs, not_in_axolotl(settings), not_in_llama_factory(trained, settings)
+
+
+def more(config: dict[str, Any], than: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in than or than[key] != value}
+
+
+def test_what_a_variant_has_a_counterpart_for_is_written_and_the_rest_is_said() -> None:
+    plain = their_words(*variant())
+    assert plain[2:] == ([], [])
+    axolotl, llama_factory, missing, also = their_words(*variant(init="pissa"))
+    assert more(axolotl, plain[0]) == {"peft_init_lora_weights": "pissa_niter_16"}
+    assert also == [] and len(missing) == 1 and "Axolotl saves PiSSA as it was trained" in missing[0]
+    assert more(llama_factory, plain[1]) == {"pissa_init": True, "pissa_iter": 16, "pissa_convert": True}
+
+    axolotl, llama_factory, missing, also = their_words(*variant(loraplus_ratio=16, weight_decay=0.1))
+    assert axolotl["loraplus_lr_ratio"] == llama_factory["loraplus_lr_ratio"] == 16
+    assert missing == ["weight decay 0.1 is not carried over: Axolotl has none with LoRA+"] and also == []
+
+    axolotl, llama_factory, missing, also = their_words(*variant(adalora=True))
+    assert missing == also == ["AdaLoRA is not carried over: the config is of a plain LoRA of rank 16"]
+
+    router = {"target_parameters": ["mlp.gate.weight"]}
+    axolotl, llama_factory, missing, also = their_words(*variant(router, train_router=True, dropout=0))
+    assert axolotl["lora_target_parameters"] == ["mlp.gate.weight"] and missing == []
+    assert "mlp.gate.weight: not carried over" in also[0]
+    assert "lengths" in their_words(*variant(group_by_length=True))[3][0]
 
 
 def test_axolotl_takes_the_config_and_leaves_the_tokens_alone(run: Run, tmp_path: Path) -> None:

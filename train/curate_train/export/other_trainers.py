@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from curate.api import read
 from curate.errors import CurateError, need
 from curate.formats.tools import dump_json
+from curate.report.phrases import count
 from curate_train.data import NOT_TRAINED, Row, read_tokens
 from curate_train.export import openai
 from curate_train.export.made import Made
+from curate_train.export.rows import read_split
 from curate_train.export.trained import Trained, chat_template, read_trained
 
 if TYPE_CHECKING:
@@ -35,24 +36,28 @@ ROLES = {"system", "user", "assistant", "tool"}
 def axolotl(run: Run, config: dict[str, Any], folder: Path) -> Made:
     trained, settings, rows = _read(run)
     _write_tokens(folder, rows)
-    values = axolotl_config(trained, settings, rows)
+    values, left_out = axolotl_config(trained, settings, rows), not_in_axolotl(settings)
     if template := _template(trained):
         (folder / TEMPLATE).write_text(template, encoding="utf-8")
         values |= {"chat_template": "jinja", "chat_template_jinja": TEMPLATE}
     _write_yaml(folder, values)
-    return _made(run, "axolotl", f"axolotl train {CONFIG}", settings, rows)
+    return _made(run, "axolotl", f"axolotl train {CONFIG}", rows, left_out)
 
 
 def llama_factory(run: Run, config: dict[str, Any], folder: Path) -> Made:
     trained, settings, rows = _read(run)
     _write_tokens(folder, rows)
+    left_out = not_in_llama_factory(trained, settings)
     for split, name in SPLITS.items():
-        if rows[split]:
-            _write_messages(run / "split" / f"{split}.jsonl", folder / f"{name}.jsonl")
+        if rows[split] and (without := _write_messages(run, split, folder / f"{name}.jsonl")):
+            left_out.append(
+                f"{count(without, 'row')} of split/{split}.jsonl cannot be messages of LLaMA-Factory: {name}.jsonl "
+                "lacks them, and the tokens do not"
+            )
     described = {name: _described(f"{name}.jsonl") for split, name in SPLITS.items() if rows[split]}
     (folder / "dataset_info.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     _write_yaml(folder, llama_factory_config(trained, settings, rows))
-    return _made(run, "llama-factory", f"llamafactory-cli train {CONFIG}", settings, rows)
+    return _made(run, "llama-factory", f"llamafactory-cli train {CONFIG}", rows, left_out)
 
 
 def axolotl_config(trained: Trained, settings: dict[str, Any], rows: dict[str, list[Row]]) -> dict[str, Any]:
@@ -78,6 +83,9 @@ def axolotl_config(trained: Trained, settings: dict[str, Any], rows: dict[str, l
         "lora_target_modules": adapter["target_modules"],
         "peft_use_rslora": settings["rslora"],
         "peft_use_dora": settings["dora"],
+        "peft_init_lora_weights": _pissa(settings),
+        "lora_target_parameters": adapter.get("target_parameters"),
+        "loraplus_lr_ratio": settings["loraplus_ratio"],
         "micro_batch_size": settings["batch_size"],
         "gradient_accumulation_steps": _accumulated(settings),
         **_length(settings, "num_epochs"),
@@ -109,6 +117,7 @@ def llama_factory_config(trained: Trained, settings: dict[str, Any], rows: dict[
         "double_quantization": True,
     }
     validation = {"eval_dataset": "validation", "eval_strategy": "epoch", "do_eval": True}
+    pissa = _pissa(settings)
     return {
         "model_name_or_path": str(trained.base),
         "stage": "sft",
@@ -127,6 +136,9 @@ def llama_factory_config(trained: Trained, settings: dict[str, Any], rows: dict[
         "lora_target": ",".join(trained.config["target_modules"]),
         "use_rslora": settings["rslora"],
         "use_dora": settings["dora"],
+        # Converted, it fits the base as it was, as ours does.
+        **({"pissa_init": True, "pissa_iter": int(pissa.split("_")[-1]), "pissa_convert": True} if pissa else {}),
+        "loraplus_lr_ratio": settings["loraplus_ratio"],
         "per_device_train_batch_size": settings["batch_size"],
         "per_device_eval_batch_size": settings["batch_size"],
         "gradient_accumulation_steps": _accumulated(settings),
@@ -148,6 +160,40 @@ def llama_factory_config(trained: Trained, settings: dict[str, Any], rows: dict[
         "report_to": "none",
         "output_dir": "out",
     }
+
+
+def not_in_axolotl(settings: dict[str, Any]) -> list[str]:
+    """What of a training Axolotl's config has no place for, or does otherwise."""
+    found = _in_neither(settings)
+    if settings["init"] == "pissa":
+        found.append(
+            "Axolotl saves PiSSA as it was trained, for a base without the singular values that it started from, and "
+            "not as a plain LoRA"
+        )
+    if settings["loraplus_ratio"] and settings["weight_decay"]:
+        found.append(f"weight decay {settings['weight_decay']:g} is not carried over: Axolotl has none with LoRA+")
+    return found
+
+
+def not_in_llama_factory(trained: Trained, settings: dict[str, Any]) -> list[str]:
+    """What of a training LLaMA-Factory's config has no place for."""
+    found = _in_neither(settings)
+    if parameters := trained.config.get("target_parameters"):
+        found.append(f"{', '.join(parameters)}: not carried over, as LLaMA-Factory adapts linear layers only")
+    if settings["group_by_length"]:
+        found.append("rows are not put together by their lengths, which takes longer: versions name that differently")
+    return found
+
+
+def _in_neither(settings: dict[str, Any]) -> list[str]:
+    found = []
+    if settings["adalora"]:
+        found.append(f"AdaLoRA is not carried over: the config is of a plain LoRA of rank {settings['rank']}")
+    if settings["patience"]:
+        found.append(f"patience {settings['patience']} is not carried over: it counts our validations, not theirs")
+    if settings["packing"]:
+        found.append("packing is not carried over: their packing keeps rows apart in other ways")
+    return found
 
 
 def _read(run: Run) -> tuple[Trained, dict[str, Any], dict[str, list[Row]]]:
@@ -178,16 +224,21 @@ def _columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
     }
 
 
-def _write_messages(source: Path, file: Path) -> None:
+def _write_messages(run: Run, split: str, file: Path) -> int:
     """The rows of a split as messages, which LLaMA-Factory wants named beside the tokens, but for those that it cannot
-    read: it stops at a role that it does not know."""
+    read: it stops at a role that it does not know. Returns how many these are."""
+    left_out = 0
     with file.open("wb") as out:
-        for sample in map(openai.with_call_ids, read(str(source))):
-            if any(openai.faults(sample)) or not {message.role for message in sample.messages} <= ROLES:
+        for part in read_split(run, split):
+            sample = part.sample and openai.with_call_ids(part.sample)
+            roles = {message.role for message in sample.messages} if sample else set()
+            if sample is None or any(openai.faults(sample)) or not roles <= ROLES:
+                left_out += 1
                 continue
             row = openai.as_row(sample)
             tools = dump_json(row["tools"]) if "tools" in row else ""
             out.write(dump_json({"messages": row["messages"], "tools": tools}).encode() + b"\n")
+    return left_out
 
 
 def _described(file: str) -> dict[str, Any]:
@@ -231,17 +282,21 @@ def _length(settings: dict[str, Any], epochs: str) -> dict[str, Any]:
     return {epochs: settings["epochs"], "max_steps": settings["max_steps"]}
 
 
+def _pissa(settings: dict[str, Any]) -> str | None:
+    """peft's name for the start of PiSSA; None for the usual one."""
+    if settings["init"] != "pissa":
+        return None
+    from curate_train.variants import PISSA
+
+    return PISSA
+
+
 def _schedule(settings: dict[str, Any]) -> str:
     return {"constant": "constant_with_warmup"}.get(settings["schedule"], str(settings["schedule"]))
 
 
-def _made(run: Run, form: str, command: str, settings: dict[str, Any], rows: dict[str, list[Row]]) -> Made:
+def _made(run: Run, form: str, command: str, rows: dict[str, list[Row]], warnings: list[str]) -> Made:
     counts = {name: len(rows[split]) for split, name in SPLITS.items()}
-    warnings = []
-    if settings["patience"]:
-        warnings.append(f"patience {settings['patience']} is not carried over: it counts our validations, not theirs")
-    if settings["packing"]:
-        warnings.append("packing is not carried over: their packing keeps rows apart in other ways")
     said = (
         f"{CONFIG} and the tokens of {counts['train']:,} training and {counts['validation']:,} validation rows, as "
         f"reviewed: cd {run / f'export-{form}'} && {command}"
