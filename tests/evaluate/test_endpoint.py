@@ -128,6 +128,9 @@ def test_what_passes_is_asked_again(chat: Chat, tmp_path: Path, fault: Any, caps
         ("drop", endpoint.TRIES, "no connection to it"),
         ("no json", endpoint.TRIES, "it sent what is no JSON"),
         ({"oops": 1}, endpoint.TRIES, 'it sent what is no reply: {"oops": 1}'),
+        (reply(None, tool_calls=[{"type": "custom"}]), endpoint.TRIES, '"tool_calls": [{"type": "custom"}]'),
+        (reply(None, tool_calls=[{"function": None}]), endpoint.TRIES, '"tool_calls": [{"function": null}]'),
+        (reply(None, tool_calls=["look_up"]), endpoint.TRIES, '"tool_calls": ["look_up"]'),
     ],
     ids=str,
 )

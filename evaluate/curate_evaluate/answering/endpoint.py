@@ -368,8 +368,14 @@ def refuse_other_replies(reply: Any) -> None:
         content, calls = message.get("content"), message.get("tool_calls")
     except (TypeError, KeyError, IndexError, AttributeError):
         raise NoReply(f"it sent what is no reply: {json.dumps(reply)[:SHOWN]}") from None
-    if not isinstance(content, str | None) or not isinstance(calls, list | None):
+    is_message = isinstance(content, str | None) and isinstance(calls, list | None)
+    if not is_message or not all(map(_is_call_of_a_function, calls or ())):
         raise NoReply(f"it sent what is no message: {json.dumps(message)[:SHOWN]}")
+
+
+def _is_call_of_a_function(call: Any) -> bool:
+    """Nothing else was offered."""
+    return isinstance(call, dict) and isinstance(call.get("function"), dict)
 
 
 def text_of(message: Mapping[str, Any]) -> str:
