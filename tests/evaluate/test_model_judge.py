@@ -13,7 +13,8 @@ from curate.errors import CurateError
 from curate_evaluate.judging import judge as by_model
 from curate_evaluate.judging.pairs import Plan, draw, make_plan, read_plan
 from curate_evaluate.judging.summary import summary
-from curate_evaluate.judging.votes import BOTH_BAD, TIE, Votes
+from curate_evaluate.judging.votes import BOTH_BAD, TIE, Vote, Votes
+from curate_evaluate.judging.words import by_judge
 from tests.evaluate.chat_server import Body, reply, serving
 from tests.evaluate.test_judging import FEW, TUNED, reported, vote_all
 
@@ -83,7 +84,24 @@ def test_a_judge_that_looks_at_the_order_alone_decides_nothing(answered: Run) ->
 def test_a_judge_that_gives_no_verdict_is_said_to(answered: Run) -> None:
     make_plan(answered, Plan((TUNED, FEW), pairs=4))
     with verdicts(lambda first, second: "Hard to say.") as chat:
-        assert "4 pairs got a reply without a verdict." in judged_by(answered, chat.base).stdout
+        said = judged_by(answered, chat.base).stdout
+    assert "4 pairs got a reply without a verdict (a tie, too)." in said and "With the order" not in said
+
+
+def test_no_verdict_is_none_that_changed_with_the_order_nor_one_to_agree_with(answered: Run) -> None:
+    plan = make_plan(answered, Plan((TUNED, FEW), pairs=4))
+    pairs = vote_all(answered, plan, "ana", lambda k: TUNED)
+    orders = [(TUNED, None), (None, None), (TUNED, FEW), (TUNED, TUNED)]
+    for pair, said in zip(pairs.asked, orders, strict=True):
+        preferred = TUNED if said == (TUNED, TUNED) else TIE
+        Votes(answered).add(Vote(pair.id, plan.arms, preferred, TUNED, "wise", judge=True, orders=said))
+    found = summary(pairs, Votes(answered).standing())
+    (of_judge,) = found["judges"]
+    assert (of_judge["won"], of_judge["ties"]) == (1, 3)
+    assert (of_judge["flipped"], of_judge["for_the_first"], of_judge["unclear"]) == (1, 1, 2)
+    assert (of_judge["agreement"]["pairs"], of_judge["agreement"]["same"]) == (2, 0.5)
+    said = by_judge(found, of_judge)
+    assert "With the order its answer changed in 1 of 2" in said and "2 pairs got a reply without a verdict" in said
 
 
 def test_a_judge_that_was_cut_off_goes_on(answered: Run) -> None:

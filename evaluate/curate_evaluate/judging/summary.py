@@ -79,9 +79,12 @@ def result(said: Mapping[str, str], arms: Sequence[str]) -> dict[str, Any]:
 
 def _of_judge(name: str, votes: Mapping[str, Vote], pairs: Pairs, together: Mapping[str, str]) -> dict[str, Any]:
     said = {pair: vote.preferred for pair, vote in votes.items()}
+    # A reply without a verdict is no verdict that changed, nor one that a person could agree with.
+    clear = {pair: vote for pair, vote in votes.items() if not vote.orders or None not in vote.orders}
     is_done = len(together) == len(pairs.asked)
-    with_people = agreements(_three_ways({name: said, PEOPLE: together})) if is_done else []
-    orders = [(vote.arms, vote.orders) for vote in votes.values() if vote.orders]
+    to_agree = {name: {pair: said[pair] for pair in clear}, PEOPLE: together}
+    with_people = agreements(_three_ways(to_agree)) if is_done else []
+    orders = [(vote.arms, vote.orders) for vote in clear.values() if vote.orders]
     return {
         "name": name,
         "judged": len(said),
@@ -89,7 +92,7 @@ def _of_judge(name: str, votes: Mapping[str, Vote], pairs: Pairs, together: Mapp
         "flipped": sum(found[0] != found[1] for _, found in orders),
         "for_the_first": sum(found == arms for arms, found in orders),
         "for_the_second": sum(found == arms[::-1] for arms, found in orders),
-        "unclear": sum(None in found for _, found in orders),
+        "unclear": len(said) - len(clear),
         "agreement": asdict(with_people[0]) if with_people else None,
     }
 

@@ -92,19 +92,23 @@ def chance(found: Mapping[str, Any]) -> str:
 def by_judge(found: Mapping[str, Any], judge: Mapping[str, Any]) -> str:
     """What a model says, and how far to trust it."""
     n = judge["judged"]
+    clear = n - judge["unclear"]
     parts = [
         f"The model {judge['name']}, asked about {counted(n, 'pair')} in both orders: "
-        f"{preferred(found['titles'], judge, n)}",
-        f"With the order its answer changed in {judge['flipped']:,} of {n:,} (then a tie)"
-        + (
-            f": {judge['for_the_first']:,} times it was for whichever stood first, {judge['for_the_second']:,} for the "
-            "second."
-            if judge["flipped"]
-            else "."
-        ),
+        f"{preferred(found['titles'], judge, n)}"
     ]
+    if clear:
+        parts.append(
+            f"With the order its answer changed in {judge['flipped']:,} of {clear:,} (then a tie)"
+            + (
+                f": {judge['for_the_first']:,} times it was for whichever stood first, {judge['for_the_second']:,} for "
+                "the second."
+                if judge["flipped"]
+                else "."
+            )
+        )
     if judge["unclear"]:
-        parts.append(f"{counted(judge['unclear'], 'pair')} got a reply without a verdict.")
+        parts.append(f"{counted(judge['unclear'], 'pair')} got a reply without a verdict (a tie, too).")
     if judge["agreement"]:
         parts.append(f"It agrees with people {on(judge['agreement'])}.")
     return " ".join(parts)
