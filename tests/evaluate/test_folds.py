@@ -12,9 +12,12 @@ from click.testing import CliRunner, Result
 
 from curate.cli.main import cli
 from curate.errors import CurateError
+from curate.review.decisions import Decisions
 from curate.run import Run
 from curate_evaluate import evaluation
 from curate_evaluate.arms.arm import arms_for
+from curate_evaluate.several.basis import differing
+from curate_evaluate.several.inner import inner_run
 from curate_evaluate.several.pool import Part, pool, said
 from curate_evaluate.stats import compare
 from curate_evaluate.step import default_config
@@ -58,6 +61,7 @@ def part(rows: list[dict[str, Any]], fold: int) -> Part:
             "contamination": {"rows": 0},
         },
         examples,
+        dict.fromkeys(mine, 1),
     )
 
 
@@ -112,6 +116,22 @@ def test_a_row_is_scored_exactly_once_or_it_is_said_which_is_not() -> None:
     elsewhere = replace(PARTS[2], examples=[*PARTS[2].examples, *PARTS[0].examples[:4]])
     with pytest.raises(CurateError, match=r"v1:0: scored in fold 3, and split.json does not have it there"):
         pool(ROWS, [*PARTS[:2], elsewhere], CONFIG)
+
+    # Equal rows are rows of their own, and of a row may be several answers.
+    copy = {**ROWS[0], "line": 101}
+    with pytest.raises(CurateError, match=r"v1:0: 1 of its 2 copies scored; remove RUN/folds/1"):
+        pool([*ROWS, copy], PARTS, CONFIG)
+    second = [{**line, "line": 35} for line in PARTS[0].examples if line["sample_id"] == "v1:0"]
+    both = replace(PARTS[0], examples=[*PARTS[0].examples, *second], answers={**PARTS[0].answers, "v1:0": 2})
+    assert pool([*ROWS, copy], [both, *PARTS[1:]], CONFIG)[0]["n"] == 101
+    with pytest.raises(CurateError, match="v1:0: scored more than once"):
+        pool(ROWS, [both, *PARTS[1:]], CONFIG)
+    later = [{**line, "prompt": f"{line['prompt']} and then"} for line in PARTS[1].examples]
+    each = replace(PARTS[1], examples=[*PARTS[1].examples, *later], answers=dict.fromkeys(PARTS[1].answers, 2))
+    assert pool(ROWS, [PARTS[0], each, PARTS[2]], CONFIG)[0]["n"] == 133
+    lost = replace(each, examples=[line for line in each.examples if line["prompt"] != "v1:4 and then"])
+    with pytest.raises(CurateError, match=r"v1:4: 1 of its 2 answers scored; remove RUN/folds/2"):
+        pool(ROWS, [PARTS[0], lost, PARTS[2]], CONFIG)
     fewer = replace(PARTS[0], examples=PARTS[0].examples[:-1])
     with pytest.raises(CurateError, match="few-shot-nearest: did not answer the rows that fine-tuned answered"):
         pool(ROWS, [fewer, *PARTS[1:]], CONFIG)
@@ -119,6 +139,23 @@ def test_a_row_is_scored_exactly_once_or_it_is_said_which_is_not() -> None:
 
 class Killed(Exception):
     pass
+
+
+@pytest.mark.parametrize("where", ["before the decisions", "after them"])
+def test_a_copy_that_was_killed_is_made_again_with_the_decisions(
+    trained: Run, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    made = Decisions(trained).record("v1:0", "keep", ("TXT001",), "as it was said")
+    with monkeypatch.context() as patch:
+
+        def die(*_: Any) -> None:
+            raise Killed
+
+        patch.setattr(Decisions, "add_log", die) if where.startswith("before") else patch.setattr(Run, "save", die)
+        with pytest.raises(Killed):
+            inner_run(trained, "seeds", 1)
+    for _ in range(2):
+        assert [one.sample_id for one in Decisions(inner_run(trained, "seeds", 1)).log()] == [made.sample_id]
 
 
 def curate(*words: str) -> Result:
@@ -181,6 +218,7 @@ def test_real_folds_score_every_row_by_an_adapter_that_never_saw_it(
     shots = {Run(run / f"folds/{fold}").config("evaluate")["shots"] for fold in (1, 2)}
     assert len(shots) == 1 and shots <= {2, 5}
     before = (run / "evaluate-folds/scores.json").read_bytes()
+    assert differing(run, json.loads(before)) == []
     again = curate(*evaluate)
     assert again.exit_code == 0 and again.stderr == "", "nothing was to be made again"
     assert (run / "evaluate-folds/scores.json").read_bytes() == before

@@ -13,10 +13,11 @@ import pytest
 from click.testing import CliRunner
 
 from curate.cli.main import cli
-from curate.run import Run, why_stale
+from curate.run import Run, make, why_stale
 from curate_evaluate.outputs import side_by_side
 from curate_evaluate.report import page, plots, view, words
 from curate_evaluate.report.step import STEP, breaks, build, named
+from curate_evaluate.several.basis import OF_FOLDS, OF_SEEDS, basis
 from tests.evaluate.test_step import ARMS
 
 
@@ -185,13 +186,23 @@ def test_the_curves_of_the_training_are_in_the_report_and_drawn(evaluated: Run) 
     assert drawn.count("<svg") == len(report["verdict"]["by_baseline"]) + 2  # each gain, their axis, the curves
 
 
-@pytest.mark.parametrize(("folder", "by"), [("evaluate-folds", "fold"), ("evaluate-seeds", "seed")])
-def test_scores_over_folds_or_seeds_stand_beside_the_verdict(evaluated: Run, folder: str, by: str) -> None:
-    scores = json.loads((evaluated / "evaluate/scores.json").read_bytes())
+def over_several(run: Run, folder: str, by: str, **of: Any) -> None:
+    """Scores over two folds or seeds, as if they were made of the run's own data."""
+    scores = json.loads((run / "evaluate/scores.json").read_bytes())
     parts = [{by: k, "run": f"{by}s/{k}", "n": 20, "score": k / 10} for k in (1, 2)]
     verdict = {**scores["verdict"], "subject": "fine-tuning"}
-    (evaluated / folder).mkdir()
-    (evaluated / folder / "scores.json").write_text(json.dumps({**scores, "verdict": verdict, f"{by}s": parts}))
+    (run / folder).mkdir(exist_ok=True)
+    (run / folder / "scores.json").write_text(json.dumps({**scores, "verdict": verdict, f"{by}s": parts, **of}))
+
+
+SEVERAL = [("evaluate-folds", "fold", OF_FOLDS), ("evaluate-seeds", "seed", OF_SEEDS)]
+
+
+@pytest.mark.parametrize(("folder", "by", "names"), SEVERAL)
+def test_scores_over_folds_or_seeds_stand_beside_the_verdict(
+    evaluated: Run, folder: str, by: str, names: tuple[str, ...]
+) -> None:
+    over_several(evaluated, folder, by, of=basis(evaluated, names))
     report = build(evaluated)
     assert faults(report) == []
     (found,) = report["pooled"]
@@ -200,6 +211,49 @@ def test_scores_over_folds_or_seeds_stand_beside_the_verdict(evaluated: Run, fol
     drawn = page.to_html(report, "run")
     assert "\n- Cannot tell whether fine-tuning is worth it" in page.to_markdown(report)
     assert f"<dt>over 2 {by}s</dt><dd>cannot tell</dd>" in drawn and f"{by}s/2</td>" in drawn
+
+
+@pytest.mark.parametrize(("folder", "by", "names"), SEVERAL)
+def test_scores_over_folds_or_seeds_of_other_data_are_left_out_and_that_is_said(
+    evaluated: Run, folder: str, by: str, names: tuple[str, ...]
+) -> None:
+    over_several(evaluated, folder, by)
+    assert "it does not say of which data it is" in left_out(evaluated)
+    over_several(evaluated, folder, by, of=basis(evaluated, names))
+    make(evaluated, STEP, {}, force=True)
+    manifest = evaluated.manifest()
+    manifest["steps"]["train"]["config"]["rank"] = 8
+    evaluated.save(manifest)
+    assert "as the training settings changed since; make it again: curate evaluate" in left_out(evaluated)
+    over_several(evaluated, folder, by, of=basis(evaluated, names))
+
+    split_again(evaluated, "--test", "0.3")
+    assert "split/split.json changed" in why_stale(evaluated, STEP, {})
+    said = left_out(evaluated)
+    assert f"as the {'split' if by == 'fold' else 'tokens'} changed since" in said
+    assert said.endswith(f"curate evaluate {evaluated.folder} {'--folds' if by == 'fold' else '--seeds 2'}.")
+
+
+def test_seeds_outlive_a_split_into_folds_that_moves_no_row(evaluated: Run) -> None:
+    over_several(evaluated, "evaluate-seeds", "seed", of=basis(evaluated, OF_SEEDS))
+    over_several(evaluated, "evaluate-folds", "fold", of=basis(evaluated, OF_FOLDS))
+    split_again(evaluated, "--test", "0.4", "--seed", "3", "--folds", "2")
+    assert [one["by"] for one in build(evaluated)["pooled"]] == ["seed"]
+
+
+def split_again(run: Run, *words: str) -> None:
+    model = run.config("tokens")["model"]
+    for command in (["split", str(run.folder), "--val", "0.2", *words], ["tokens", str(run.folder), "--model", model]):
+        assert CliRunner().invoke(cli, command).exit_code == 0
+
+
+def left_out(run: Run) -> str:
+    """What the report says of the scores that it leaves out."""
+    report = build(run)
+    assert report["pooled"] == [] and faults(report) == []
+    (said,) = (note for note in report["notes"] if note.startswith("Over several "))
+    assert html.escape(said) in page.to_html(report, "run")
+    return said
 
 
 def test_only_a_metric_that_decides_has_colours_of_a_verdict(evaluated: Run) -> None:

@@ -16,6 +16,7 @@ from curate.errors import CurateError
 from curate.run import Run
 from curate_evaluate import evaluation
 from curate_evaluate.arms.arm import arms_for
+from curate_evaluate.several.basis import differing
 from curate_evaluate.several.pool_seeds import Trained, pool_seeds, said
 from curate_evaluate.stats import compare, compare_seeds
 from curate_evaluate.step import default_config
@@ -227,6 +228,7 @@ def test_real_trainings_differ_in_their_seed_alone_and_ask_the_base_model_once(
     assert len(adapters) == 3
 
     before = (run / "evaluate-seeds/scores.json").read_bytes()
+    assert differing(run, found) == []
     again = curate(*evaluate, "3")
     assert again.exit_code == 0 and again.stderr == "", "nothing was to be made again"
     assert (run / "evaluate-seeds/scores.json").read_bytes() == before

@@ -17,6 +17,7 @@ from curate_evaluate.judging.votes import VOTES
 from curate_evaluate.outputs import EVALUATION, EXAMPLES, SCORES, read_examples, read_scores, side_by_side
 from curate_evaluate.report.page import to_html
 from curate_evaluate.report.words import headline, notes
+from curate_evaluate.several.basis import differing
 from curate_evaluate.several.folds import FOLDER as FOLDS
 from curate_evaluate.several.seeds import FOLDER as SEEDS
 from curate_train.log import read_log
@@ -36,7 +37,8 @@ MOST_POINTS = 300
 
 def reads(run: Run, config: Config) -> Sequence[Path]:
     more = ["train/log.jsonl", "train/train.json", "clean/changed.jsonl", PLAN, VOTES]
-    more += [f"{folder}/{SCORES}" for folder in POOLED]
+    if kept := [file for folder in POOLED if (run / (file := f"{folder}/{SCORES}")).is_file()]:
+        more += [*kept, "split/split.json", "tokens/tokens.json"]
     return [
         *(run / EVALUATION / name for name in (SCORES, EXAMPLES)),
         run / "check.json",
@@ -57,6 +59,9 @@ def build(run: Run) -> dict[str, Any]:
     """The report as report.json holds it."""
     scores, lines = read_scores(run / EVALUATION), read_examples(run / EVALUATION)
     scores["judging"] = judged(run)
+    several = {folder: read_scores(run / folder) for folder in POOLED if (run / folder / SCORES).is_file()}
+    others = {folder: said for folder, found in several.items() if (said := of_another(run, folder, found))}
+    scores["not_tested"] = [*scores["not_tested"], *others.values()]
     known = histories(run, {line["sample_id"] for line in lines})
     return {
         **scores,
@@ -64,7 +69,7 @@ def build(run: Run) -> dict[str, Any]:
         "headline": headline(scores, shlex.quote(str(run.folder))),
         "notes": notes(scores),
         "plans": [plan for plan in run.manifest().get("plans", []) if plan["seeds"] == scores["plan"]["seeds"]],
-        "pooled": pooled(run),
+        "pooled": [pooled(folder, found) for folder, found in several.items() if folder not in others],
         "curves": curves(run),
         "examples": [
             {**example, "row": known[example["sample_id"]].as_json()} for example in named(side_by_side(lines))
@@ -104,27 +109,35 @@ def thinned(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
     return [(group[-1][0], sum(loss for _, loss in group) / len(group)) for group in groups]
 
 
-def pooled(run: Run) -> list[dict[str, Any]]:
-    """The evaluations over several folds or seeds that stand beside this one, each with its verdict and its parts."""
-    found = []
-    for folder, one in POOLED.items():
-        if (run / folder / SCORES).is_file():
-            scores = read_scores(run / folder)
-            found.append(
-                {
-                    "folder": folder,
-                    "by": one,
-                    "headline": headline(scores),
-                    "metric": scores["plan"]["metric"],
-                    "n": scores["n"],
-                    "verdict": scores["verdict"]["verdict"],
-                    "parts": [
-                        {"name": str(part[one]), **{key: part[key] for key in ("run", "n", "score")}}
-                        for part in scores[f"{one}s"]
-                    ],
-                }
-            )
-    return found
+def of_another(run: Run, folder: str, scores: Mapping[str, Any]) -> str | None:
+    """Why an evaluation over several folds or seeds says nothing of the run as it is now, and what to do; None where it
+    is of the same data and settings."""
+    by = POOLED[folder]
+    if "of" not in scores:
+        why = "it does not say of which data it is"
+    elif found := differing(run, scores):
+        why = f"the {' and the '.join(found)} changed since"
+    else:
+        return None
+    again = "--folds" if by == "fold" else f"--seeds {len(scores['seeds'])}"
+    command = f"curate evaluate {shlex.quote(str(run.folder))} {again}"
+    return f"Over several {by}s: {folder}/{SCORES} is left out, as {why}; make it again: {command}."
+
+
+def pooled(folder: str, scores: Mapping[str, Any]) -> dict[str, Any]:
+    """An evaluation over several folds or seeds that stands beside this one: its verdict and its parts."""
+    by = POOLED[folder]
+    return {
+        "folder": folder,
+        "by": by,
+        "headline": headline(scores),
+        "metric": scores["plan"]["metric"],
+        "n": scores["n"],
+        "verdict": scores["verdict"]["verdict"],
+        "parts": [
+            {"name": str(part[by]), **{key: part[key] for key in ("run", "n", "score")}} for part in scores[f"{by}s"]
+        ],
+    }
 
 
 def provenance(run: Run) -> dict[str, Any]:

@@ -7,12 +7,15 @@ the fold are its test. Their scores are pooled and compared as those of one test
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
 from curate.run import ensure
 from curate.steps import before, defaults
+from curate_evaluate.arms.cases import read_rows
 from curate_evaluate.outputs import EVALUATION, SCORES, read_examples, read_scores, write_outputs
+from curate_evaluate.several.basis import OF_FOLDS, basis
 from curate_evaluate.several.inner import inner_run, make_steps, refuse_untrained
 from curate_evaluate.several.pool import Part, pool
 
@@ -50,6 +53,7 @@ def evaluate_folds(run: Run, given: Config, say: Callable[[str], None]) -> dict[
     config = defaults("evaluate") | (record["config"] if record else {}) | given | {"adapter": None}
     config |= {name: value for name, value in _settled(run).items() if config[name] is None}
     numbers = sorted({row["fold"] + 1 for row in document["rows"]})
+    of = basis(run, OF_FOLDS)
     folds = {number: inner_run(run, "folds", number) for number in numbers}
     first = folds[numbers[0]]
     if config["shots"] is None or config["metric"] is None:
@@ -59,6 +63,7 @@ def evaluate_folds(run: Run, given: Config, say: Callable[[str], None]) -> dict[
     for number, fold in folds.items():
         _make(run, fold, number, config, say)
     found, lines = pool(document["rows"], [_part(fold, number) for number, fold in folds.items()], config)
+    found["of"] = of
     write_outputs(run / FOLDER, found, lines)
     return found
 
@@ -81,4 +86,5 @@ def _make(run: Run, fold: Run, number: int, config: Config, say: Callable[[str],
 def _part(fold: Run, number: int) -> Part:
     rejected = [json.loads(line) for line in (fold / "tokens" / "rejected.jsonl").read_bytes().splitlines()]
     ids = frozenset(row["sample_id"] for row in rejected if row["split"] == "test")
-    return Part(number, read_scores(fold / EVALUATION), read_examples(fold / EVALUATION), ids)
+    answers = Counter(row["sample_id"] for row in read_rows(fold / "tokens" / "test.arrow", ("sample_id",)))
+    return Part(number, read_scores(fold / EVALUATION), read_examples(fold / EVALUATION), answers, ids)

@@ -53,8 +53,8 @@ def inner_run(run: Run, kind: str, number: int) -> Run:
             shutil.copytree(run / name, inner / name)
         else:
             shutil.copy2(run / name, inner / name)
+    Decisions(inner).add_log(Decisions(run).log())
     manifest["steps"] |= records
     # Last: a copy that was interrupted is made again.
     inner.save({**manifest, "directory": run.manifest()["directory"], "copied": records})
-    Decisions(inner).add_log(Decisions(run).log())
     return inner

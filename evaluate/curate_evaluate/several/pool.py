@@ -28,11 +28,13 @@ NAMED = 5
 
 @dataclass(frozen=True)
 class Part:
-    """What the evaluation of one fold wrote: scores.json, the lines of examples.jsonl, and the ids without tokens."""
+    """What the evaluation of one fold wrote: scores.json and the lines of examples.jsonl; how many answers its tokens
+    have by sample id, and the ids without tokens."""
 
     fold: int
     scores: Mapping[str, Any]
     examples: Sequence[dict[str, Any]]
+    answers: Mapping[str, int]
     rejected: frozenset[str] = frozenset()
 
 
@@ -47,7 +49,8 @@ def pool(
         config: of the evaluations.
 
     Raises:
-        CurateError: a row that was not scored exactly once, or an arm that did not answer every row.
+        CurateError: a row (a copy of it, an answer of it) that was not scored exactly once, or an arm that did not
+            answer every row.
     """
     missing = _refuse_others(rows, parts)
     arms = {name: arm_of(facts) for name, facts in parts[0].scores["arms"].items()}
@@ -103,7 +106,8 @@ def pool(
 
 
 def _refuse_others(rows: Sequence[Mapping[str, Any]], parts: Sequence[Part]) -> set[str]:
-    """Refuse rows that were not scored exactly once, in their fold; returns those that have no tokens.
+    """Refuse rows, of equal ones each copy, of which not every answer was scored exactly once, in their fold; returns
+    those that have no tokens.
 
     Raises:
         CurateError: naming the first of them.
@@ -111,9 +115,10 @@ def _refuse_others(rows: Sequence[Mapping[str, Any]], parts: Sequence[Part]) -> 
     fold_of = {row["sample_id"]: row["fold"] + 1 for row in rows}
     copies = Counter(row["sample_id"] for row in rows)
     rejected = {id_ for part in parts for id_ in part.rejected}
-    times = Counter(
-        (line["sample_id"], line["prompt"]) for part in parts for line in part.examples if line["arm"] == TUNED
-    )
+    tuned = [(part.fold, line) for part in parts for line in part.examples if line["arm"] == TUNED]
+    times = Counter((fold, line["sample_id"], line["line"], line["prompt"]) for fold, line in tuned)
+    answers = Counter(line["sample_id"] for _, line in tuned)
+    found = Counter(id_ for _, id_, _ in {(fold, line["sample_id"], line["line"]) for fold, line in tuned})
     elsewhere = [
         (line["sample_id"], part.fold)
         for part in parts
@@ -123,11 +128,19 @@ def _refuse_others(rows: Sequence[Mapping[str, Any]], parts: Sequence[Part]) -> 
     if elsewhere:
         id_, fold = elsewhere[0]
         raise CurateError(f"{id_}: scored in fold {fold}, and split.json does not have it there; {_again(fold)}")
-    if often := [id_ for (id_, _), count in times.items() if count > copies[id_]]:
+    twice = [id_ for (_, id_, _, _), count in times.items() if count > 1]
+    if often := twice + [id_ for id_, count in found.items() if count > copies[id_]]:
         raise CurateError(f"{often[0]}: scored more than once; {_again(fold_of[often[0]])}")
-    missing = fold_of.keys() - {id_ for id_, _ in times}
+    missing = fold_of.keys() - found.keys()
     if lost := sorted(missing - rejected)[:NAMED]:
         raise CurateError(f"rows of split.json that no fold scored: {', '.join(lost)}; {_again(fold_of[lost[0]])}")
+    for what, scored, wanted in (
+        ("copies", found, copies),
+        ("answers", answers, Counter({id_: count for part in parts for id_, count in part.answers.items()})),
+    ):
+        if fewer := sorted(id_ for id_ in found if scored[id_] != wanted[id_]):
+            id_ = fewer[0]
+            raise CurateError(f"{id_}: {scored[id_]} of its {wanted[id_]} {what} scored; {_again(fold_of[id_])}")
     return missing
 
 

@@ -14,6 +14,7 @@ from curate.steps import before, defaults
 from curate_evaluate.answering.answers import Answers
 from curate_evaluate.metrics import METRICS
 from curate_evaluate.outputs import EVALUATION, read_examples, read_scores, write_outputs
+from curate_evaluate.several.basis import OF_SEEDS, basis
 from curate_evaluate.several.inner import inner_run, make_steps, refuse_untrained
 from curate_evaluate.several.pool_seeds import Trained, pool_seeds
 from curate_evaluate.verdict import Plan, declare
@@ -56,6 +57,7 @@ def evaluate_seeds(run: Run, count: int, given: Config, say: Callable[[str], Non
     record = run.record("evaluate")
     config = defaults("evaluate") | (record["config"] if record else {}) | given | {"adapter": None}
     make_steps(run, {"evaluate": config}, say)
+    of = basis(run, OF_SEEDS)
     first = _trained(train["seed"], run)
     of_one = first.scores["plan"]
     plan = Plan(
@@ -75,6 +77,7 @@ def evaluate_seeds(run: Run, count: int, given: Config, say: Callable[[str], Non
         make_steps(inner, {"evaluate": config}, say)
         trained.append(_trained(seed, inner))
     found, lines = pool_seeds(trained, plan, config)
+    found["of"] = of
     write_outputs(run / FOLDER, found, lines)
     return found
 
