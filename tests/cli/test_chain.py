@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import re
@@ -271,3 +272,29 @@ def answer(opener: urllib.request.OpenerDirector, url: str) -> urllib.request.ad
                 raise
             time.sleep(0.1)
     raise AssertionError("the page never answered")
+
+
+def as_anyone() -> None:
+    """Give up what lets an administrator write everywhere: CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH."""
+    prctl = ctypes.CDLL(None).prctl
+    for capability in (1, 2):
+        prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="gives up capabilities of Linux")
+def test_a_run_that_may_not_be_written_to_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "data.jsonl").write_text('{"prompt": "Is it open?", "completion": "Yes, it is."}\n' * 3)
+    curate("check", "data.jsonl", "--run", "run", cwd=tmp_path)
+    run = tmp_path / "run"
+    run.chmod(0o555)
+    done = subprocess.run(
+        [sys.executable, "-m", "curate", "clean", "run"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        preexec_fn=as_anyone,
+    )
+    run.chmod(0o755)
+    assert done.returncode == 2
+    assert re.fullmatch(r"curate: .*run/\S+: cannot be opened or written \(permission denied\); .*\n", done.stderr)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 import os
 import shlex
@@ -92,7 +91,6 @@ def _make(run: Run, config: Config, out: Path) -> str:
     refuse_missing_libraries()
     # Both before torch is imported. Threads that wait actively make a step ten times slower on cores that are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it advises to install another package
     from curate_train.fit import fit
 
     model = run.source(config["model"])

@@ -36,7 +36,6 @@ def quiet() -> Iterator[None]:
     """Without the libraries' own progress bars, hints and notices of renamed arguments."""
     from curate_train.model import quiet as quiet_transformers
 
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     with quiet_transformers():
         yield
