@@ -29,12 +29,17 @@ def report(run: Path, no_browser: bool, no_serve: bool, markdown: bool, force: b
     """
     import curate_evaluate
     from curate.run import Run, make, why_stale
+    from curate.steps import CHAIN, step
     from curate_evaluate.report.step import STEP
-    from curate_evaluate.step import STEP as EVALUATE
 
     opened = Run.open(run)
-    for reason in why_stale(opened, EVALUATE, opened.config("evaluate")):
-        click.echo(f"report: the scores are out of date ({reason}); make them again: curate evaluate {run}", err=True)
+    opened.config("evaluate")  # refuses where there are no scores
+    before = [name for name in CHAIN if name != "report" and opened.record(name)]
+    for name in reversed(before):
+        if reasons := why_stale(opened, step(name), opened.config(name)):
+            said = f"the scores are out of date ({'; '.join(reasons)}); make them again: curate {name} {run}"
+            click.echo(f"report: {said}", err=True)
+            break
     record = opened.record("report")
     is_stale = force or record is None or why_stale(opened, STEP, {})
     said = make(opened, STEP, {}, force=force) if is_stale or record is None else f"{record['said']} (up to date)"
