@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # The shares of differing examples for which it is said, before a run, what can be found.
 CHANGED = (0.1, 0.2, 0.3)
+# Scores that are permuted at once, which bounds the memory: 8 bytes each, and as many for their order.
+PERMUTED = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,9 @@ def arm_facts(scored: Scored, references: Sequence[str], fit: Fit) -> dict[str, 
     }
     if fit.kind == "labels":
         facts["macro_f1"] = macro_f1(
-            [without_thoughts(answer.text) for answer in scored.answers], references, fit.labels
+            [without_thoughts(answer.text) for answer in scored.answers],
+            [without_thoughts(reference) for reference in references],
+            fit.labels,
         )
     return facts
 
@@ -98,10 +102,12 @@ def training_facts(learned: Scored, tuned: Scored, metric: str, *, seed: int) ->
     import numpy as np
     from scipy.stats import permutation_test
 
+    rows = len(learned.scores[metric]) + len(tuned.scores[metric])
     found = permutation_test(
         (learned.scores[metric], tuned.scores[metric]),
         lambda one, other, axis: one.mean(axis=axis) - other.mean(axis=axis),
         vectorized=True,
+        batch=max(1, PERMUTED // rows),
         alternative="greater",
         rng=np.random.default_rng(seed),
     )

@@ -8,10 +8,11 @@ from collections.abc import Hashable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from curate.contradiction.names import label_key
 from curate_evaluate.history import History
-from curate_evaluate.metrics.claims import label
+from curate_evaluate.metrics.keys import plain_key
+from curate_evaluate.metrics.labels import true_label
 from curate_evaluate.stats import compare
+from curate_evaluate.thoughts import without_thoughts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,18 +35,22 @@ def groupings(cases: Sequence[Case], fit: Fit, known: Mapping[str, History]) -> 
     """
     columns = sorted({key for case in cases for key in case.metadata})
     of_rows = [known.get(case.sample_id, History()) for case in cases]
-    found: dict[str, Sequence[Hashable]] = {
+    ours: dict[str, Sequence[Hashable]] = {
         "turns": ["one question" if len(case.turns) == 1 else "several turns" for case in cases],
         **({"label": labels(cases, fit)} if fit.kind == "labels" else {}),
-        **{column: [case.metadata.get(column) for case in cases] for column in columns},
         "file": [row.data[0][0] if row.data else None for row in of_rows],
         "review": [row.flag for row in of_rows],
+    }
+    taken = {"prompt length", "flagged by", *ours}
+    theirs: dict[str, Sequence[Hashable]] = {
+        f"column {column}" if column in taken else column: [case.metadata.get(column) for case in cases]
+        for column in columns
     }
     return {
         "prompt length": lengths(cases),
         **{
             by: joined(values)
-            for by, values in found.items()
+            for by, values in (ours | theirs).items()
             if all(isinstance(value, Hashable) for value in values) and len(set(values)) <= MOST_VALUES
         },
         "flagged by": flagged(of_rows),
@@ -54,8 +59,8 @@ def groupings(cases: Sequence[Case], fit: Fit, known: Mapping[str, History]) -> 
 
 def labels(cases: Sequence[Case], fit: Fit) -> list[str | None]:
     """The label of each row, in one spelling; None where its reference gives none."""
-    spellings = {label_key(spelling): spelling for spelling in fit.labels}
-    return [spellings.get(label(case.reference, fit.labels)) for case in cases]
+    spellings = {plain_key(spelling): spelling for spelling in fit.labels}
+    return [spellings.get(true_label(without_thoughts(case.reference), fit.labels)) for case in cases]
 
 
 def lengths(cases: Sequence[Case]) -> Parts:

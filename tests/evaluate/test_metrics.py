@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from curate_evaluate.metrics import METRICS, fit, macro_f1, score
-from curate_evaluate.metrics.claims import label, same_number
+from curate_evaluate.metrics.claims import same_number
+from curate_evaluate.metrics.labels import label
 from curate_evaluate.metrics.structures import calls
 
 if TYPE_CHECKING:

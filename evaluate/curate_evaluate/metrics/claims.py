@@ -1,4 +1,4 @@
-"""Answers that hold one value, a number or a label: read by the rules that find contradictions."""
+"""Answers that come to a number: read by the rules that find contradictions."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from curate.contradiction.answers import read_answer
-from curate.contradiction.claims import AROUND
 from curate.contradiction.finals import final_span
-from curate.contradiction.names import label_key
-from curate.contradiction.numbers import quantities
-from curate.contradiction.polarity import yes_or_no
+from curate.contradiction.numbers import NUMBER_WORDS, quantities
+from curate_evaluate.metrics.expressions import expression_key, is_expression, plain
+from curate_evaluate.metrics.texts import exact_match, exact_match_strict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from curate.contradiction.claims import Claim
     from curate.contradiction.numbers import Quantity
 
 # Beyond this many characters the value of an answer is looked for in its end, where a result stands.
 LONGEST_READ = 4000
+# A line that may be the result and nothing else.
+LONGEST_STATED = 60
 
 
 @lru_cache(maxsize=20_000)
@@ -30,24 +29,53 @@ def claim(text: str) -> Claim:
     return read_answer("", text[-LONGEST_READ:])
 
 
+def result(text: str) -> Quantity | str | None:
+    """What an answer comes to: a number, or the text of a result that is more than one (a root, a list)."""
+    text = plain(text[-LONGEST_READ:].strip())
+    final = final_span(text)
+    stated = text[slice(*final)] if final else text if len(text) <= LONGEST_STATED and "\n" not in text else ""
+    return expression_key(stated) if is_expression(stated) else number(text)
+
+
 def number(text: str) -> Quantity | None:
     """The number that an answer comes to: the one it marks as its result or calculates last, else its last."""
     said = claim(text)
     if said.kind == "number":
-        said_last: Quantity = said.value[-1]
-        return said_last
+        return _signed(text, said.value[-1])
     text = text[-LONGEST_READ:]
     final = final_span(text)
     # A boxed or marked result may hold more than a number, such as "m = 5".
-    stated = list(quantities(text[slice(*final)])) if final else []
-    stated = stated or list(quantities(text))
-    return stated[-1] if stated else None
+    start, end = final or (0, len(text))
+    stated = list(quantities(text[start:end]))
+    if not stated:
+        start, stated = 0, list(quantities(text))
+    return _signed(text[start:], stated[-1]) if stated else None
+
+
+_MINUS = re.compile(
+    r"(\S*)\s*\b(?:minus|negative|moins|menos|meno|минус)\s+\Z|(\S*)(?:负|負|マイナス)\Z", re.IGNORECASE
+)
+_LONGEST_MINUS = 40
+
+
+def _signed(text: str, quantity: Quantity) -> Quantity:
+    """A number with the minus that is written as a word: "minus five", but not "ten minus five"."""
+    minus = _MINUS.search(text, max(0, quantity.start - _LONGEST_MINUS), quantity.start)
+    before = (minus[1] or minus[2] or "").strip(".,()$€%").lower() if minus else ""
+    if minus is None or before[-1:].isdigit() or before in NUMBER_WORDS:
+        return quantity
+    return quantity._replace(amount=-quantity.amount, other=None if quantity.other is None else -quantity.other)
 
 
 def same_number(output: str, reference: str) -> float:
-    """1.0 where both come to one number, however written: "18", "$18.00", "the answer is eighteen"."""
-    ours, theirs = number(output), number(reference)
-    return float(ours is not None and theirs is not None and equal_numbers(ours, theirs))
+    """1.0 where both come to one number, however written: "18", "$18.00", "the answer is eighteen". A result that is
+    more than a number is compared as it is written, and a reference that holds none as a text."""
+    ours, theirs = result(output), result(reference)
+    if theirs is None:
+        return exact_match(output, reference)
+    if ours is None or isinstance(ours, str) or isinstance(theirs, str):
+        return float(ours == theirs)
+    return float(equal_numbers(ours, theirs))
 
 
 def equal_numbers(ours: Quantity, theirs: Quantity) -> bool:
@@ -65,6 +93,8 @@ def equal_numbers(ours: Quantity, theirs: Quantity) -> bool:
 def same_number_strict(output: str, reference: str) -> float:
     """1.0 where the number is the same and marked as the reference marks its own: "#### 18" on the last line, or
     nothing but the number."""
+    if result(reference) is None:
+        return exact_match_strict(output, reference)
     return float(same_number(output, reference) and marking(output) == marking(reference))
 
 
@@ -75,35 +105,3 @@ def marking(text: str) -> str:
     """The last line with its number blanked: what a program looks for that takes the number out."""
     line = text.strip().rpartition("\n")[2]
     return " ".join(_DIGITS.sub("0", line, count=1).split()) if len(line) <= 60 else "prose"
-
-
-def label(text: str, labels: Collection[str] = ()) -> str:
-    """The label that an answer gives, as the key that all its spellings share.
-
-    It is the whole answer, what it marks as its result, its first or last line, or the only known label that it names;
-    "yes" or "no" where it opens with one and both are labels.
-
-    Args:
-        text: the answer.
-        labels: all known labels, each in one spelling.
-    """
-    known = {label_key(spelling): spelling.strip(AROUND).casefold() for spelling in labels}
-    for candidate in _candidates(text):
-        if (key := label_key(candidate)) and (not known or key in known):
-            return key
-    if {"yes", "no"} <= set(known.values()) and (said := yes_or_no(text, asked=True)) is not None:
-        return label_key("yes" if said else "no")
-    folded = text.casefold()
-    named = {
-        key: spelling for key, spelling in known.items() if re.search(rf"(?<!\w){re.escape(spelling)}(?!\w)", folded)
-    }
-    # "not spam" names spam too; the longer label is meant.
-    meant = [key for key, short in named.items() if not any(short != long and short in long for long in named.values())]
-    return meant[0] if len(meant) == 1 else label_key(text)
-
-
-def _candidates(text: str) -> list[str]:
-    final = final_span(text)
-    lines = text.strip().splitlines() or [""]
-    found = [text, *([text[slice(*final)]] if final else []), lines[0], lines[-1]]
-    return [line.rpartition(":")[2] if line.count(":") == 1 and len(line) < 80 else line for line in found]

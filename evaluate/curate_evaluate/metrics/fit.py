@@ -6,10 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from curate.contradiction.json_values import parse_json
-from curate.contradiction.names import label_key
 from curate_evaluate.metrics.claims import claim
-from curate_evaluate.metrics.structures import calls
+from curate_evaluate.metrics.keys import plain_key
+from curate_evaluate.metrics.structures import calls, read_json
 from curate_evaluate.metrics.texts import tokens
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def fit(references: Sequence[str]) -> Fit:
         raise ValueError("no references to choose metrics by")
     counts = {
         "calls": sum(bool(calls(text)) for text in references),
-        "json": sum(parse_json(text) is not None for text in references),
+        "json": sum(read_json(text) is not None for text in references),
         "labels": _labelled(references),
         "numbers": sum(_is_number(text) for text in references),
         "short": sum(len(tokens(text)) <= SHORT_WORDS for text in references),
@@ -94,17 +93,21 @@ def fit(references: Sequence[str]) -> Fit:
 
 def _labelled(references: Sequence[str]) -> int:
     """How many references are labels: short, few different ones, and those come again."""
-    keys = Counter(label_key(text) for text in references if len(text.strip()) <= LONGEST_LABEL and text.strip())
+    keys = Counter(plain_key(text) for text in references if _may_be_label(text))
     few = len(keys) <= min(MOST_LABELS, max(2, len(references) // 10))
     # Digits alone are numbers to calculate, not labels, where there are more than a scale has.
-    numeric = sum(key.lstrip("-").replace(".", "").isdigit() for key in keys)
+    numeric = sum(key.lstrip("+-").replace(".", "").isdigit() for key in keys)
     return keys.total() if few and not (numeric == len(keys) > 11) else 0
+
+
+def _may_be_label(text: str) -> bool:
+    return 0 < len(text.strip()) <= LONGEST_LABEL
 
 
 def _spellings(references: Sequence[str]) -> tuple[str, ...]:
     found: dict[str, str] = {}
-    for spelling, _ in Counter(text.strip() for text in references if text.strip()).most_common():
-        found.setdefault(label_key(spelling), spelling)
+    for spelling, _ in Counter(text.strip() for text in references if _may_be_label(text)).most_common():
+        found.setdefault(plain_key(spelling), spelling)
     return tuple(found.values())
 
 

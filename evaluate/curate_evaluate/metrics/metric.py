@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from curate_evaluate.metrics import bertscore, claims, structures, texts
+from curate_evaluate.metrics.labels import both_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -88,15 +89,13 @@ def score(
 
 
 def _same_label(output: str, reference: str, labels: Collection[str]) -> float:
-    return float(claims.label(output, labels) == claims.label(reference, labels))
+    ours, theirs = both_labels(output, reference, labels)
+    return float(ours == theirs)
 
 
 def macro_f1(outputs: Sequence[str], references: Sequence[str], labels: Collection[str]) -> float:
     """The mean over the references' labels of each one's F1: a rare label counts as much as a frequent one."""
-    pairs = [
-        (claims.label(output, labels), claims.label(reference, labels))
-        for output, reference in zip(outputs, references, strict=True)
-    ]
+    pairs = [both_labels(output, reference, labels) for output, reference in zip(outputs, references, strict=True)]
     true_labels = {reference for _, reference in pairs}
     scores = []
     for name in true_labels:

@@ -8,15 +8,22 @@ from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING
 
-from curate.contradiction.names import label_key
+from curate_evaluate.metrics.keys import answer_key
 
 if TYPE_CHECKING:
     from rouge_score.rouge_scorer import RougeScorer
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
 
-# Scripts without spaces are compared character by character.
-_TOKEN = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]|[^\W_\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]+")
+# Vowel signs and other marks, which belong to the letter before them; not those that choose a form (an emoji's).
+_MARKS = "".join(
+    char
+    for char in map(chr, range(0x300, 0x20000))
+    if unicodedata.category(char) in ("Mn", "Mc") and not "\ufe00" <= char <= "\ufe0f"
+)
+# Scripts without spaces (Thai, Lao, Burmese, Khmer, kana, Han) are compared character by character.
+_UNSPACED = "\u0e00-\u0eff\u1000-\u1049\u1050-\u109f\u1780-\u17d3\u17dc-\u17ff\u3040-\u30ff\u3400-\u9fff"
+_TOKEN = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}](?:[^\W_{_UNSPACED}]|[{_MARKS}])*")
 
 
 def exact_match_strict(output: str, reference: str) -> float:
@@ -25,12 +32,9 @@ def exact_match_strict(output: str, reference: str) -> float:
 
 
 def exact_match(output: str, reference: str) -> float:
-    """1.0 where both are the same but for case, punctuation and quotes at the ends, articles and white space."""
-    return float(_folded(output) == _folded(reference))
-
-
-def _folded(text: str) -> str:
-    return label_key(" ".join(text.split()))
+    """1.0 where both are the same but for case, punctuation and quotes at the ends, English articles, hyphens and white
+    space; never for the sign of a number."""
+    return float(answer_key(output) == answer_key(reference))
 
 
 def tokens(text: str) -> list[str]:
