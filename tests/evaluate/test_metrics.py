@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from curate_evaluate.metrics import METRICS, fit, macro_f1, score
 from curate_evaluate.metrics.claims import same_number
 from curate_evaluate.metrics.labels import label
 from curate_evaluate.metrics.structures import calls
+from curate_evaluate.metrics.texts import tokens
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +37,29 @@ def both(metric: str, output: str, reference: str, labels: tuple[str, ...] = ())
         ("東京", "東京。", 1, 0),
         ("", "Yes.", 0, 0),
         ("C++", "C#", 0, 0),
+        ("sign-in", "Sign in", 1, 0),
+        ("COVID-19", "covid 19", 1, 0),
+        ("an apple", "Apple", 1, 0),
+        ("the", "The.", 1, 0),
+        ("東京です。", "東京", 1, 0),
+        ("+5", "5", 1, 0),
+        ("(5)", "5", 1, 0),
+        ("- 5", "5", 1, 0),
+        ("−5", "-5", 1, 0),
+        ("-5", "5", 0, 0),
+        ("(-5)", "5", 0, 0),
+        ("-$5", "$5", 0, 0),
+        (".5", "5", 0, 0),
+        ("1-5", "1 5", 0, 0),
+        ("A-", "A", 0, 0),
+        ("A−.", "a-", 1, 0),
+        ("A", "A+", 0, 0),
+        ("A positive", "O positive", 0, 0),
+        ("La Paz", "Paz", 0, 0),
+        ("England", "UK", 0, 0),
+        ("True", "yes", 0, 0),
+        ("nothing", "nobody", 0, 0),
+        (unicodedata.normalize("NFD", "José"), "José", 1, 0),
     ],
 )
 def test_exact_match(output: str, reference: str, tolerant: float, strict: float) -> None:
@@ -60,6 +85,48 @@ def test_exact_match(output: str, reference: str, tolerant: float, strict: float
         ("-18", "18", 0, 0),
         ("", "#### 18", 0, 0),
         ("I do not know.", "#### 18", 0, 0),
+        ("minus five", "5", 0, 0),
+        ("minus five", "-5", 1, 0),
+        ("The temperature is minus 5 degrees.", "-5 degrees", 1, 0),
+        ("negative 5", "5", 0, 0),
+        ("零下 is not 负5", "-5", 1, 0),
+        ("Ten minus five is 5.", "5", 1, 0),
+        ("She has 20 minus 2 apples, so 18.", "18", 1, 0),
+        ("\\boxed{\\frac{3}{4}}", "\\boxed{\\frac{1}{4}}", 0, 0),
+        ("The answer is \\boxed{\\frac{3}{4}}.", "3/4", 1, 0),
+        ("\\boxed{\\dfrac34}", "\\boxed{0.75}", 1, 0),
+        ("\\boxed{-\\frac{3}{4}}", "\\boxed{\\frac{3}{4}}", 0, 0),
+        ("\\boxed{2\\frac{1}{2}}", "2.5", 1, 0),
+        ("\\frac{1}{2}", "2", 0, 0),
+        ("\\boxed{2\\sqrt{3}}", "\\boxed{5\\sqrt{3}}", 0, 0),
+        ("So it is $\\boxed{2 \\sqrt3}$.", "\\boxed{2\\sqrt{3}}", 1, 0),
+        ("\\boxed{x = 2\\sqrt{3}}", "\\boxed{2\\sqrt{3}}", 1, 0),
+        ("\\boxed{10^{6}}", "\\boxed{6}", 0, 0),
+        ("\\boxed{3 \\times 10^{8}}", "300,000,000", 1, 0),
+        ("\\boxed{2x}", "\\boxed{2y}", 0, 0),
+        ("\\boxed{1,2,3}", "\\boxed{3}", 0, 0),
+        ("\\boxed{1, 2, 3}", "\\boxed{1,2,3}", 1, 0),
+        ("\\boxed{3, 4}", "The answer is 3 and 4.", 1, 0),
+        ("x = 3, y = 4", "x = 1, y = 4", 0, 0),
+        ("$x=3$ or $x=4$", "4", 0, 0),
+        ("\\boxed{18\\text{ cm}^2}", "#### 18", 1, 0),
+        ("\\boxed{(3,4)}", "\\boxed{[3,4]}", 0, 0),
+        ("As 3 + 4 = 7, it is \\boxed{\\text{Sunday}}.", "As 1 + 6 = 7, it is \\boxed{\\text{Monday}}.", 0, 0),
+        ("As 7 = 3 + 4, it is \\boxed{\\pi}.", "\\boxed{\\pi}", 1, 0),
+        ("The answer is as follows:\n18", "#### 18", 1, 0),
+        ("\\boxed{x \\approx 5}", "5", 1, 0),
+        ("The answer is unanswerable.", "unanswerable", 1, 0),
+        ("\\boxed{90^\\circ}", "90", 1, 0),
+        ("\\boxed{x^2 + 18}", "\\boxed{18}", 0, 0),
+        ("\\boxed{3^2}", "\\boxed{2^2}", 0, 0),
+        ("\\boxed{\\$1{,}800}", "#### 1800", 1, 0),
+        ("\\boxed{m = 5}", "#### 5", 1, 0),
+        ("The answer is 3 * 6 = 18.", "#### 18", 1, 0),
+        ("The answer is eighteen (18).", "#### 18", 1, 0),
+        ("unanswerable", "unanswerable", 1, 1),
+        ("Unanswerable.", "unanswerable", 1, 0),
+        ("12", "unanswerable", 0, 0),
+        ("2024-01-05", "2024-02-05", 0, 0),
     ],
 )
 def test_final_number(output: str, reference: str, tolerant: float, strict: float) -> None:
@@ -102,10 +169,77 @@ SENTIMENT = ("positive", "negative")
         ("This is not spam.", ("spam", "not spam"), "not spam"),
         ("It is spam", ("spam", "not spam"), "spam"),
         ("", SENTIMENT, ""),
+        ("It is not spam.", ("spam", "not_spam"), "not spam"),
+        ("This isn't spam.", ("spam", "not_spam"), "not spam"),
+        ("It looks like spam, but it is not spam.", ("spam", "not_spam"), "not spam"),
+        ("It is spam.", ("spam", "not_spam"), "spam"),
+        ("This is not a spam mail.", ("spam", "ham"), "this is not a spam mail"),
+        ("Not spam but ham, I think.", ("spam", "ham"), "ham"),
+        ("I do not think so: it is plainly spam to me.", ("spam", "ham"), "spam"),
+        ("The hypothesis is not entailment.", ("entailment", "not_entailment"), "not entailment"),
+        ("This comment is non-toxic.", ("toxic", "non_toxic"), "non toxic"),
+        ("This comment is not toxic.", ("toxic", "non_toxic"), "non toxic"),
+        ("This is a refund request.", ("refund", "refund_request"), "refund request"),
+        ("It is a refund request, as the refund is due.", ("refund", "refund_request"), "refund request"),
+        ("I would give -1 here.", ("-1", "0", "1"), "-1"),
+        ("I would give -1 here.", ("0", "1"), "i would give -1 here"),
+        ("I would give 1.5 here.", ("0", "1", "5"), "i would give 1.5 here"),
+        ("On a scale of 1-5 that is a 4.", ("1", "2", "3", "4", "5"), "4"),
+        ("It deserves a B-, no more.", ("B", "B-", "C"), "b-"),
+        ("It deserves a B-, no more.", ("B", "C"), "it deserves a b-, no more"),
+        ("It is C++ code.", ("C", "Java"), "it is c++ code"),
+        ("The positive.", SENTIMENT, "positive"),
+        ("A positive", ("positive", "A positive"), "a positive"),
+        ("Yes, it is.", ("true", "false"), "true"),
+        ("Any text.", (), "any text"),
     ],
 )
 def test_the_label_of_an_answer(output: str, labels: tuple[str, ...], found: str) -> None:
     assert label(output, labels) == found
+
+
+@pytest.mark.parametrize(
+    ("output", "reference", "labels", "same"),
+    [
+        ("positive", "Positive.", SENTIMENT, 1),
+        ("positive", "very positive", SENTIMENT, 0),
+        ("very positive", "very positive", SENTIMENT, 1),
+        ("It is very positive.", "very positive", SENTIMENT, 1),
+        ("urgent", "not urgent", ("urgent", "spam"), 0),
+        ("not urgent", "not_urgent", ("urgent", "spam"), 1),
+        ("It is urgent.", "urgent", ("urgent", "spam"), 1),
+        ("Sentiment: positive", "Sentiment: positive", SENTIMENT, 1),
+        ("the answer is b", "B", (), 1),
+        ("a or b", "b", (), 0),
+    ],
+)
+def test_references_are_labels_as_a_whole(output: str, reference: str, labels: tuple[str, ...], same: float) -> None:
+    assert score(output, reference, ["label"], labels=labels) == {"label": same}
+
+
+@pytest.mark.parametrize(
+    ("answers", "labels"),
+    [
+        (("-1", "0", "1"), ("-1", "0", "1")),
+        (("A", "A-", "B+", "B"), ("A", "A-", "B+", "B")),
+        (("A positive", "O positive", "A negative"), ("A positive", "O positive", "A negative")),
+        (("UK", "England"), ("UK", "England")),
+        (("positive", "a positive"), ("positive", "a positive")),
+        (("spam", "Spam.", "SPAM", "not spam", "not_spam"), ("spam", "not spam")),
+    ],
+)
+def test_different_training_answers_stay_different_labels(answers: tuple[str, ...], labels: tuple[str, ...]) -> None:
+    chosen = fit(answers * 20)
+    assert (chosen.kind, chosen.labels) == ("labels", labels)
+    for output in labels:
+        for reference in labels:
+            assert score(output, reference, ["label"], labels=labels) == {"label": output == reference}
+    assert macro_f1(answers, answers, labels) == 1.0
+
+
+def test_a_long_answer_among_labels_is_no_label() -> None:
+    long = "This ticket is about several things at once, so I would not like to choose."
+    assert fit(["refund", "repair"] * 19 + [long]).labels == ("refund", "repair")
 
 
 def test_yes_and_no_are_labels_that_open_an_answer() -> None:
@@ -154,6 +288,39 @@ def test_json(output: str, fields: float, strict: float, valid: float) -> None:
     assert score(output, reference, ["json_valid"]) == {"json_valid": valid}
 
 
+@pytest.mark.parametrize(
+    ("output", "reference", "fields", "strict", "valid"),
+    [
+        ("[]", "[]", 1, 1, 1),
+        ("{}", "{}", 1, 1, 1),
+        ("```json\n[]\n```", "[]", 1, 1, 1),
+        ("Nothing was found: []", "[]", 1, 0, 0),
+        ("{}", "[]", 0, 0, 0),
+        ("I found nothing, sorry.", "[]", 0, 0, 0),
+        ('[{"a": 1}]', "[]", 0, 0, 1),
+        ("[]", '[{"a": 1}]', 0, 0, 1),
+        ('Not [], but {"a": 1}', '{"a": 1}', 1, 0, 0),
+        ("No data found.", "No data found.", 1, 1, 1),
+        ("no data found", "No data found.", 1, 0, 1),
+        ("garbage", "No data found.", 0, 0, 0),
+        ("null", "null", 1, 1, 1),
+        ('{"id": 98765432109876543210}', '{"id": 98765432109876543211}', 0, 0, 1),
+        ('It is {"id": 98765432109876543210}.', '{"id": 98765432109876543210}', 1, 0, 0),
+        ('{"x": [1, 1, 1]}', '{"x": [1]}', 0.5, 0.5, 1),
+        ('{"x": [2, 1, 2]}', '{"x": [1, 2, 2]}', 1, 1, 1),
+        ('{"a.b": 1}', '{"a": {"b": 1}}', 0, 0, 1),
+        ('{"0": {"b": 1}}', '{"0": {"b": 1}}', 1, 1, 1),
+        ('{"a": true}', '{"a": 1}', 0, 0, 1),
+        (unicodedata.normalize("NFD", '{"name": "José"}'), '{"name": "José"}', 1, 1, 1),
+        ('{"a": NaN}', '{"a": 1}', 0, 0, 0),
+        ("[" * 500 + "1" + "]" * 500, '{"a": 1}', 0, 0, 0),
+    ],
+)
+def test_json_of_any_size(output: str, reference: str, fields: float, strict: float, valid: float) -> None:
+    assert both("json_fields", output, reference) == pytest.approx((fields, strict))
+    assert score(output, reference, ["json_valid"]) == {"json_valid": valid}
+
+
 CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "Oslo", "days": 3}}\n</tool_call>'
 
 
@@ -181,8 +348,36 @@ def test_tool_calls(output: str, tolerant: float, strict: float) -> None:
     assert both("tool_call", output, CALL) == (tolerant, strict)
 
 
-def test_an_answer_without_calls_matches_one_without() -> None:
-    assert score("Done.", "I have booked it.", ["tool_call"]) == {"tool_call": 1.0}
+@pytest.mark.parametrize(
+    ("output", "reference", "same"),
+    [
+        ("Done.", "I have booked it.", 1),
+        ('I have read {"users": [{"name": "Ada"}]}.', "It is Ada.", 1),
+        ('{"name": "f"}', "I cannot do that.", 0),
+        ('<tool_call>{"name": "f"}</tool_call>', "I cannot do that.", 0),
+        ('{"function": {"name": "f"}}', "I cannot do that.", 0),
+        ('<tool_call>\n{"name": "f", "arguments": {"a": 1}', "I cannot do that.", 0),
+        ('{"name": "f", "arguments": {"a": 1}', "I cannot do that.", 0),
+        ("<function=f>\n<parameter=a>\n1", "I cannot do that.", 0),
+        ("<tool_call>f(1)</tool_call>", "I cannot do that.", 0),
+        (CALL + '<tool_call>{"name": "g", "argum', CALL, 0),
+        (CALL.removesuffix("\n</tool_call>"), CALL, 1),
+        ('{"name": "f", "arguments": "{broken"}', '{"name": "f", "arguments": {}}', 0),
+        ('{"name": "f", "arguments": ""}', '{"name": "f", "arguments": {}}', 1),
+        ("<function=f></function>", '{"name": "f", "arguments": {}}', 1),
+        ("<function=f>city: Oslo</function>", '{"name": "f", "arguments": {}}', 0),
+        ('{"name": "f", "arguments": {"City": "Rome"}}', '{"name": "f", "arguments": {"city": "Rome"}}', 1),
+        ('{"name": "f", "arguments": {"a": "x", "A": "y"}}', '{"name": "f", "arguments": {"a": "y"}}', 0),
+        ('{"name": "f", "arguments": {"zip": "01234"}}', '{"name": "f", "arguments": {"zip": 1234}}', 0),
+    ],
+)
+def test_a_call_that_cannot_be_parsed_is_not_no_call(output: str, reference: str, same: float) -> None:
+    assert score(output, reference, ["tool_call"]) == {"tool_call": same}
+    assert both("tool_call", output, output) == (1, 1)
+
+
+def test_names_of_arguments_have_their_case_in_the_notation_of_the_template() -> None:
+    assert both("tool_call", CALL.replace("city", "City"), CALL) == (1, 0)
 
 
 def test_the_overlap_metrics_are_those_of_their_libraries() -> None:
@@ -206,6 +401,23 @@ def test_a_perfect_answer_has_the_full_score_and_an_empty_one_none(text: str) ->
             assert score("", text, [name])[name] == 0.0
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("की", ["की"]),
+        ("हिन्दी भाषा", ["हिन्दी", "भाषा"]),
+        ("தமிழ்", ["தமிழ்"]),
+        ("ខ្មែរ។", list("ខ្មែរ")),
+        ("ລາວ", list("ລາວ")),
+        ("ไทย", list("ไทย")),
+        ("Über-naïve, café!", ["über", "naïve", "café"]),
+        ("👍🏽 ❤️ 1\ufe0f\u20e3", ["1"]),
+    ],
+)
+def test_a_word_has_its_marks(text: str, words: list[str]) -> None:
+    assert tokens(text) == words
+
+
 def numbers() -> list[str]:
     return [f"She has {k} * 3 = {3 * k} apples.\n#### {3 * k}" for k in range(1, 40)]
 
@@ -219,6 +431,10 @@ def numbers() -> list[str]:
         (["1", "2", "3", "4", "5"] * 10, "labels", "label"),
         (numbers(), "numbers", "final_number"),
         ([str(k) for k in range(100, 160)], "numbers", "final_number"),
+        ([str(k) for k in range(100, 195)] + ["unanswerable"] * 5, "numbers", "final_number"),
+        ([f"So we get \\boxed{{\\frac{{{k}}}{{7}}}}." for k in range(30)], "numbers", "final_number"),
+        (['[{"a": 1}]'] * 17 + ["[]"] * 3, "json", "json_fields"),
+        (['{"a": 1}', '{"b": 2}'] * 19 + ["No data found."], "json", "json_fields"),
         ([f"{name} {letter}." for name in ("Oslo", "Rome", "Bern") for letter in "abcdefghij"], "short", "exact_match"),
         ([f"You can return item {k} by mail, if it was not worn outside." for k in range(30)], "free", "chrf"),
         ([CALL] * 10 + ["Which city do you mean, please, and on which day?"] * 10, "free", "chrf"),
@@ -254,9 +470,16 @@ def test_each_strict_metric_names_its_tolerant_one_and_is_never_above_it() -> No
                 assert found[name] <= found[metric.tolerant]
 
 
-@pytest.mark.parametrize("piece", ["{", '{"a":', "[1,", "<function=a>", "1 ", "a ", "the answer is "])
+@pytest.mark.parametrize(
+    "piece", ["{", '{"a":', "[1,", "<function=a>", "1 ", "a ", "the answer is ", "not ", ".", "-", "_ ", '{"name":"f"']
+)
 def test_an_output_that_never_ends_is_scored_all_the_same(piece: str) -> None:
     """Searches that start over at each bracket would take minutes here."""
-    names = ("tool_call", "json_fields", "label", "exact_match")
+    names = ("tool_call", "json_fields", "label", "exact_match", "final_number")
     assert score(piece * 20_000, CALL, names, labels=("a", "b")).keys() == set(names)
     assert calls(piece * 20_000) == []
+
+
+def test_an_argument_that_nests_without_end_is_a_text() -> None:
+    deep = "[" * 100_000
+    assert calls(f"<function=f><parameter=x>{deep}</parameter></function>") == [("f", f'{{"x":"{deep}"}}')]

@@ -51,6 +51,23 @@ def test_rows_are_parted_by_length_label_turns_and_columns_of_few_values() -> No
     assert sizes(found, "prompt length") == {"up to 110 tokens": 11, "111 to 210 tokens": 10, "over 210 tokens": 9}
 
 
+def test_a_column_of_the_data_takes_the_name_of_no_other_part() -> None:
+    taken = ("prompt length", "turns", "label", "file", "review", "flagged by")
+    cases = [case(i, 10 * (i + 1), ("yes", "no")[i % 2], **dict.fromkeys(taken, "ab"[i % 3 == 0])) for i in range(30)]
+    known = {f"v1:{i}": History(((("a.jsonl", "b.jsonl")[i < 10], 1),), ()) for i in range(30)}
+    found = groupings(cases, LABELS, known)
+    assert sizes(found, "label") == {"yes": 15, "no": 15}
+    assert sizes(found, "file") == {"a.jsonl": 20, "b.jsonl": 10}
+    assert sizes(found, "turns") == {"one question": 30}
+    for name in taken:
+        assert sizes(found, f"column {name}") == {"a": 20, "b": 10}
+
+
+def test_the_label_of_a_row_is_read_behind_its_thoughts() -> None:
+    cases = [case(i, 10, f"<think>\nAnswer: no\n</think>\n\n{('yes', 'no')[i % 2]}") for i in range(20)]
+    assert sizes(groupings(cases, LABELS, {}), "label") == {"yes": 10, "no": 10}
+
+
 def test_few_rows_are_parted_by_length_into_halves_or_not_at_all() -> None:
     assert sizes(groupings([case(i, 10 * (i + 1)) for i in range(25)], LABELS, {}), "prompt length") == {
         "up to 130 tokens": 13,

@@ -30,11 +30,13 @@ def claim(text: str) -> Claim:
 
 
 def result(text: str) -> Quantity | str | None:
-    """What an answer comes to: a number, or the text of a result that is more than one (a root, a list)."""
+    """What an answer comes to: a number, or the text of a result that is something else (a root, a list)."""
     text = plain(text[-LONGEST_READ:].strip())
-    final = final_span(text)
-    stated = text[slice(*final)] if final else text if len(text) <= LONGEST_STATED and "\n" not in text else ""
-    return expression_key(stated) if is_expression(stated) else number(text)
+    found, final = number(text), final_span(text)
+    if final is None and (found is None or len(text) > LONGEST_STATED or "\n" in text):
+        return found
+    stated = text[slice(*final)] if final else text
+    return expression_key(stated) if is_expression(stated) else found
 
 
 def number(text: str) -> Quantity | None:
@@ -69,10 +71,10 @@ def _signed(text: str, quantity: Quantity) -> Quantity:
 
 def same_number(output: str, reference: str) -> float:
     """1.0 where both come to one number, however written: "18", "$18.00", "the answer is eighteen". A result that is
-    more than a number is compared as it is written, and a reference that holds none as a text."""
+    no number is compared as it is written, and a reference that comes to nothing as a text."""
     ours, theirs = result(output), result(reference)
     if theirs is None:
-        return exact_match(output, reference)
+        return exact_match(ours if isinstance(ours, str) else output, reference)
     if ours is None or isinstance(ours, str) or isinstance(theirs, str):
         return float(ours == theirs)
     return float(equal_numbers(ours, theirs))

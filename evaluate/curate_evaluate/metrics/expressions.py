@@ -9,22 +9,25 @@ from curate.contradiction.numbers import quantities
 _TEX = (
     (re.compile(r"(?<=\d)\s*\\[dtc]?frac(?=\s*\{?\d)"), r" \\frac"),
     (re.compile(r"\\[dtc]?frac\s*(?:\{\s*(-?\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))"), r"\1\2/\3\4"),
-    (re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox)\s*\{([^{}]*)\}"), r" \1"),
+    (re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox)\s*\{\s*([^{}]*)\}"), r" \1"),
     (re.compile(r"\\(?:left|right|quad|displaystyle)(?![A-Za-z])|\\[,;:! ]"), ""),
     (re.compile(r"\{,\}"), ","),
+    (re.compile(r"\\(?:approx|simeq)(?![A-Za-z])"), "="),
     (re.compile(r"\\(?:times|cdot)(?![A-Za-z])"), "×"),
-    (re.compile(r"\s*\^\s*\{?\s*\\circ\s*\}?"), "°"),
+    (re.compile(r"\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ)"), "°"),
     (re.compile(r"\\([%$])"), r"\1"),
-    (re.compile(r"(?<=[a-z])\^\{?2\}?"), "²"),
-    (re.compile(r"(?<=[a-z])\^\{?3\}?"), "³"),
+    (re.compile(r"(?<=[a-z])\^(?:\{2\}|2)"), "²"),
+    (re.compile(r"(?<=[a-z])\^(?:\{3\}|3)"), "³"),
 )
 _COMMAND = re.compile(r"\\[A-Za-z]+")
-_SYMBOL = re.compile(r"\\[A-Za-z]+|[\^√π²³]")
+# The squares of units (cm²) are no formula, those of variables are.
+_SYMBOL = re.compile(r"\\[A-Za-z]+|[\^√π]|(?<![^\W\d_][^\W\d_])[²³]")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _JOINT = re.compile(r"\s*,?\s*(?<![^\W\d_])(?:and|or)(?![^\W\d_])\s*", re.IGNORECASE)
 _VARIABLE = re.compile(r"[A-Za-z](?![^\W_])")
 _NAMED = re.compile(r"\A[^\W\d_]=")
 _GROUP = re.compile(r"\{(\w)\}")
+_TUPLE = re.compile(r"\A[\s$]*[(\[{][^()\[\]{}]*,[^()\[\]{}]*[)\]}][\s$.]*\Z")
 # Prose around a number: more words than a unit and what is counted.
 _FEW_WORDS = 2
 
@@ -38,16 +41,19 @@ def plain(text: str) -> str:
 
 
 def is_expression(span: str) -> bool:
-    """Whether a result, as `plain` writes it, is more than one number with its unit: a root, a formula, a list."""
+    """Whether a result, as `plain` writes it, is something else than one number with its unit: a root, a list,
+    a word."""
     found = list(quantities(span))
     rest = span
     for quantity in found:
         rest = f"{rest[: quantity.start]}{' ' * (quantity.end - quantity.start)}{rest[quantity.end :]}"
     rest = _JOINT.sub(",", rest)
     words = len(_WORD.findall(_COMMAND.sub("", rest)))
-    if words > _FEW_WORDS or not found:
+    if words > _FEW_WORDS:
         return False
-    if _SYMBOL.search(rest) or any(_VARIABLE.match(span, quantity.end) for quantity in found):
+    if not found:
+        return words < 2
+    if _SYMBOL.search(rest) or _TUPLE.match(span) or any(_VARIABLE.match(span, quantity.end) for quantity in found):
         return True
     # "3 * 6 = 18" comes to one number; "x = 3, y = 4" does not.
     return not words and len({quantity.in_base() for quantity in found}) > 1 and ("=" not in rest or "," in rest)

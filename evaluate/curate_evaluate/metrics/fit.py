@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from curate_evaluate.metrics.claims import claim
+from curate_evaluate.metrics.expressions import plain
 from curate_evaluate.metrics.keys import plain_key
 from curate_evaluate.metrics.structures import calls, read_json
 from curate_evaluate.metrics.texts import tokens
@@ -112,5 +113,5 @@ def _spellings(references: Sequence[str]) -> tuple[str, ...]:
 
 
 def _is_number(text: str) -> bool:
-    said = claim(text)
+    said = claim(plain(text))
     return said.kind == "number" and (said.is_final or said.form == "number")
