@@ -35,8 +35,11 @@ def result(text: str) -> Quantity | str | None:
     found, final = number(text), final_span(text)
     if final is None and (found is None or len(text) > LONGEST_STATED or "\n" in text):
         return found
-    stated = text[slice(*final)] if final else text
-    return expression_key(stated) if is_expression(stated) else found
+    start, end = final or (0, len(text))
+    stated = text[start:end]
+    # Only a box says so surely what the result is: "#### Answer" may be a heading, with the number below.
+    is_word = text[:start].endswith("{") and next(quantities(stated), None) is None
+    return expression_key(stated) if is_word or is_expression(stated) else found
 
 
 def number(text: str) -> Quantity | None:

@@ -41,18 +41,15 @@ def plain(text: str) -> str:
 
 
 def is_expression(span: str) -> bool:
-    """Whether a result, as `plain` writes it, is something else than one number with its unit: a root, a list,
-    a word."""
+    """Whether a result, as `plain` writes it, is more than one number with its unit: a root, a formula, a list."""
     found = list(quantities(span))
     rest = span
     for quantity in found:
         rest = f"{rest[: quantity.start]}{' ' * (quantity.end - quantity.start)}{rest[quantity.end :]}"
     rest = _JOINT.sub(",", rest)
     words = len(_WORD.findall(_COMMAND.sub("", rest)))
-    if words > _FEW_WORDS:
+    if words > _FEW_WORDS or not found:
         return False
-    if not found:
-        return words < 2
     if _SYMBOL.search(rest) or _TUPLE.match(span) or any(_VARIABLE.match(span, quantity.end) for quantity in found):
         return True
     # "3 * 6 = 18" comes to one number; "x = 3, y = 4" does not.

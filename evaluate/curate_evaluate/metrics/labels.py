@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _CONTRACTED = re.compile(r"n['’]t\b")
 _DENYING = re.compile(r"(?:not|non|no) (?=\S)")
-_DENIED = re.compile(r"(?<!\w)(?:not|non|no|nor|neither|never)(?: an?| the)?[ \"'“‘*`(]+\Z")
+_DENIED = re.compile(r"(?<!\w)(?:not|cannot|non|no|nor|neither|never)(?: be)?(?: an?| the)?[ \"'“‘*`(]+\Z")
 _LONGEST_DENIAL = 20
 _VERDICTS = (("yes", "no"), ("true", "false"))
 
