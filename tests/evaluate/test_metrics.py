@@ -421,6 +421,65 @@ def test_a_word_has_its_marks(text: str, words: list[str]) -> None:
     assert tokens(text) == words
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yes",
+        "[]",
+        "{}",
+        "null",
+        "true",
+        "NaN",
+        '"text"',
+        "[1,2,2]",
+        '{"a":null}',
+        '{"a":[]}',
+        '{"a":{}}',
+        '{"a":NaN}',
+        '{"a":1e999}',
+        "```json\n[]\n```",
+        "Here it is: []",
+        'It is {"a": 1}.',
+        "unanswerable",
+        "No data found.",
+        "-5",
+        "$5",
+        "42",
+        "#### 18",
+        "The answer is 7.",
+        "½",
+        "IV",
+        "3:30 pm",
+        "2024-01-05",
+        "1/0",
+        "A-",
+        "C#",
+        "👍",
+        "...",
+        "日本",
+        "की",
+        "a\nb",
+        '{"name":"f","arguments":{}}',
+        '{"name":"f"}',
+        "<tool_call>",
+        "\\boxed{2\\sqrt{3}}",
+        "\\boxed{A}",
+        "3 and 4",
+        "Sentiment: yes",
+        "not yes",
+        "Yes or no?",
+    ],
+)
+def test_an_answer_that_is_its_reference_has_the_full_score(text: str) -> None:
+    names = [name for name in METRICS if name != "bertscore"]
+    full = {name: pytest.approx(METRICS[name].full) for name in names}
+    assert score(text, text, names, labels=("yes", "no")) == full
+
+
+def test_emojis_are_not_all_alike() -> None:
+    assert score("👍", "👎", ["token_f1", "rouge_l"]) == {"token_f1": 0.0, "rouge_l": 0.0}
+
+
 def numbers() -> list[str]:
     return [f"She has {k} * 3 = {3 * k} apples.\n#### {3 * k}" for k in range(1, 40)]
 

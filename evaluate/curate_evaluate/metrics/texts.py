@@ -43,14 +43,19 @@ def tokens(text: str) -> list[str]:
 
 
 def token_f1(output: str, reference: str) -> float:
-    """The F1 of the words that both have, each as often as it comes (as in SQuAD, for any script)."""
+    """The F1 of the words that both have, each as often as it comes (as in SQuAD, for any script). Without
+    any words, as of an emoji, an exact match."""
     ours, theirs = Counter(tokens(output)), Counter(tokens(reference))
-    shared = (ours & theirs).total()
-    return 2 * shared / (ours.total() + theirs.total()) if shared else float(not ours and not theirs)
+    if not ours and not theirs:
+        return exact_match(output, reference)
+    return 2 * (ours & theirs).total() / (ours.total() + theirs.total())
 
 
 def rouge_l(output: str, reference: str) -> float:
-    """ROUGE-L, the F1 of the longest common subsequence of words, by Google's rouge-score, on words of any script."""
+    """ROUGE-L, the F1 of the longest common subsequence of words, by Google's rouge-score, on words of any script.
+    Without any words an exact match."""
+    if not tokens(output) and not tokens(reference):
+        return exact_match(output, reference)
     return float(_rouge().score(reference, output)["rougeL"].fmeasure)
 
 
