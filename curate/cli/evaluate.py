@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,18 @@ Examples:
   curate evaluate runs/support --gpu-hour 2 --price-in 0.5 --price-out 1.5    when the training has paid
 """
 
-PRICE = click.FloatRange(min=0)
+
+class Finite(click.FloatRange):
+    """A number in a range; click takes nan and inf for one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number", param, ctx)
+        return number
+
+
+PRICE = Finite(min=0)
 
 
 @click.command(epilog=EPILOG)
@@ -54,9 +66,9 @@ PRICE = click.FloatRange(min=0)
 @click.option("--task-limit", type=click.IntRange(min=1), help="Examples of each task.  [default: all]")
 @click.option("--metric", help="The metric that the verdict rests on.  [default: chosen from the training answers]")
 @click.option(
-    "--margin", type=click.FloatRange(min=0, min_open=True), help="Smallest gain that matters, in points.  [default: 2]"
+    "--margin", type=Finite(min=0, min_open=True), help="Smallest gain that matters, in points.  [default: 2]"
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Of the fixed examples and the random flips.  [default: 0]")
+@click.option("--seed", type=click.IntRange(min=0), help="Of all that is drawn: examples, rows, flips.  [default: 0]")
 @click.option("--folds", is_flag=True, help="Train and score each fold of `curate split --folds`, and pool the scores.")
 @click.option("--seeds", type=click.IntRange(min=2), metavar="K", help="Train with K seeds, and pool the scores.")
 @click.option("--bertscore", type=click.Path(path_type=Path), metavar="DIR", help="An encoder, for BERTScore too.")

@@ -72,7 +72,18 @@ def test_a_worse_adapter_fails_where_that_was_asked_for(evaluated: Run) -> None:
     assert "This adapter is worse than zero-shot" in result.stdout
 
 
-@pytest.mark.parametrize("words", [("--margin", "0"), ("--shots", "-1"), ("--passages", "0"), ("--batch-size", "0")])
+@pytest.mark.parametrize("value", ["0", "nan", "inf"])
+def test_a_margin_is_a_number_above_0(evaluated: Run, value: str) -> None:
+    assert evaluate(evaluated, "--margin", value).exit_code == 2
+
+
+@pytest.mark.parametrize("value", ["-1", "nan", "inf"])
+@pytest.mark.parametrize("flag", ["--gpu-hour", "--price-in", "--price-out"])
+def test_a_price_is_a_number_from_0_on(evaluated: Run, flag: str, value: str) -> None:
+    assert evaluate(evaluated, "--gpu-hour", "2", flag, value).exit_code == 2
+
+
+@pytest.mark.parametrize("words", [("--shots", "-1"), ("--passages", "0"), ("--batch-size", "0")])
 def test_settings_without_sense_are_refused(evaluated: Run, words: tuple[str, ...]) -> None:
     assert evaluate(evaluated, *words).exit_code == 2
 
