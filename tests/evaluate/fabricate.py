@@ -15,6 +15,7 @@ from curate_train import step as train
 from tests.template.byte_model import write_model
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 START, STOP = "<|im_start|>", "<|im_end|>"
@@ -120,24 +121,24 @@ def adapter_folder(folder: Path, model: Path, *, seed: int = 1, **options: Any) 
     return folder
 
 
-def trained_run(folder: Path, model: Path) -> Run:
+def trained_run(folder: Path, model: Path, pairs: Sequence[tuple[str, str]] = ROWS) -> Run:
     """A run that was checked, cleaned, split and made into tokens by the real steps; its adapter is random."""
     folder.mkdir(parents=True)
     data = folder / "data.jsonl"
-    data.write_text("".join(json.dumps(row(*pair)) + "\n" for pair in ROWS), encoding="utf-8")
+    data.write_text("".join(json.dumps(row(*pair)) + "\n" for pair in pairs), encoding="utf-8")
     ran = CliRunner().invoke(
         cli, ["split", str(data), "-o", str(folder / "run"), "--val", "0.2", "--test", "0.4", "--seed", "3"]
     )
     assert ran.exit_code == 0, ran.output
     run = Run.open(folder / "run")
     make(run, tokens.STEP, {**tokens.default_config(), "model": tokens.model_of(run, model)})
-    base = {"base": adapters.identity(model)}
+    base = {"base": adapters.identity(model), "quant": "nf4", "dtype": "bf16"}
     adapters.write_base(adapter_folder(run / "train/adapter", model), base)
     identity = {name: file_hash(model / name) for name in ("config.json", "tokenizer.json")}
     weights = {file.name: file.stat().st_size for file in model.glob("*.safetensors")}
     trained = {
         "model": {"name": str(model), "sha256": identity, "weights": weights},
-        "settings": {"quant": {"value": "nf4", "source": "default"}},
+        "settings": {name: {"value": base[name], "source": "default"} for name in ("quant", "dtype")},
     }
     (run / "train/train.json").write_text(json.dumps(trained))
     manifest = run.manifest()

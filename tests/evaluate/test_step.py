@@ -413,9 +413,8 @@ def test_an_adapter_that_was_trained_in_fp32_is_scored_in_fp32(
     """And its answers are no others' that were given in bf16."""
     import torch
 
-    summary = json.loads((trained / "train/train.json").read_bytes())
-    settings = {"quant": {"value": "none", "source": "flag"}, "dtype": {"value": "fp32", "source": "flag"}}
-    (trained / "train/train.json").write_text(json.dumps(summary | {"settings": settings}))
+    facts = {"base": identity(model), "quant": "none", "dtype": "fp32"}
+    write_base(trained / "train/adapter", facts)
     loaded: list[Any] = []
     real = decode.recording_model
 
@@ -428,8 +427,7 @@ def test_an_adapter_that_was_trained_in_fp32_is_scored_in_fp32(
     assert set(loaded) == {torch.float32}
     assert list(scores(trained)["arms"]) == list(ARMS[:4])
     known = set(kept(trained)["answers.jsonl"])
-    settings["dtype"]["value"] = "bf16"
-    (trained / "train/train.json").write_text(json.dumps(summary | {"settings": settings}))
+    write_base(trained / "train/adapter", facts | {"dtype": "bf16"})
     make(trained, STEP, CONFIG)
     assert loaded[-1] == torch.bfloat16
     assert len(kept(trained)["answers.jsonl"]) == 2 * len(known)

@@ -13,6 +13,7 @@ from curate_evaluate.answering.decode import Decoder
 from curate_evaluate.answering.loaded import OneAtATime, load, too_large
 from curate_evaluate.arms.arm import ADAPTER, BASE, UNQUANTISED
 from curate_evaluate.thoughts import thoughts
+from curate_train.adapter import BASE as SAID
 from curate_train.adapter import refuse_another_base, text_shape
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Models:
             model: its tokenizer and template.
             base: the folder of the base model.
             adapter: the folder of the adapter.
-            training: train/train.json.
+            training: train/train.json of the run.
             answers: those that are known, and where new ones go.
 
         Raises:
@@ -65,12 +66,14 @@ class Models:
             raise CurateError(f"{adapter}: no adapter (it has no adapter_config.json); name its folder, or a run")
         refuse_another_base(adapter, base)
         tokens = json.loads((run / "tokens" / "tokens.json").read_bytes())
-        settings = {name: found["value"] for name, found in training["settings"].items()}
-        quant, dtype = settings["quant"], settings.get("dtype", "bf16")
+        said = json.loads((adapter / SAID).read_bytes())
+        # What was combined of adapters of several precisions says none: that of the run then.
+        of_run = {name: training["settings"][name]["value"] for name in ("quant", "dtype")}
+        quant, dtype = (said.get(name, value) for name, value in of_run.items())
         self.room: int = text_shape(base).get("max_position_embeddings") or 10**9
         self._memory = OneAtATime()
         self._identity = {
-            "model": {key: training["model"][key] for key in ("sha256", "weights")},
+            "model": said["base"],  # its weights too, and not by their size alone: others have the same
             "generation_config": file_hash(base / "generation_config.json"),
             "template": tokens["template_sha256"],
             "arguments": tokens["template_args"],
