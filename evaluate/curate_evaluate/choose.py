@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from curate_evaluate.arms.arm import FEW, NEAREST, ZERO, Arm
@@ -10,7 +11,7 @@ from curate_evaluate.arms.arm import FEW, NEAREST, ZERO, Arm
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# So many validation rows, and these numbers of examples: each costs an answer more per row.
+# So many rows are asked beside the test, and these numbers of examples: each costs an answer more per row.
 ROWS = 24
 SHOTS = (2, 5)
 UNCHOSEN = 3
@@ -33,20 +34,25 @@ class Choice:
     tried: list[dict[str, Any]] = field(default_factory=list)
 
 
+def drawn(rows: int, seed: int) -> list[int]:
+    """The places of ROWS of so many rows, at random and in ascending order; all where there are no more. The first ones
+    would be of one kind where the data is sorted."""
+    return sorted(Random(seed).sample(range(rows), min(ROWS, rows)))
+
+
 def choose(measure: Callable[[Arm], float | None], *, shots: int | None, rows: int, examples: int) -> Choice:
     """Choose by score; of equal ones, the shorter prompt.
 
     Args:
         measure: the score of an arm on validation rows; None where its prompts cannot be made or are too long.
-        shots: a number of examples that is given; None to choose it.
+        shots: a number of examples that is given; None to choose it. The format line is tried all the same.
         rows: how many validation rows there are. Without any, prompts have the format line and UNCHOSEN examples.
         examples: how many training rows there are to take.
     """
-    counts = [count for count in (SHOTS if shots is None else (shots,)) if 0 < count <= examples]
-    if not rows or not counts:
-        given = UNCHOSEN if shots is None else shots
-        taken = min(given, examples)
-        return Choice(True, taken, taken)
+    given = min(UNCHOSEN if shots is None else shots, examples)
+    if not rows:
+        return Choice(True, given, given)
+    counts = [count for count in (SHOTS if shots is None else (shots,)) if count <= examples] or [given]
     tried: list[dict[str, Any]] = []
 
     def best(candidates: list[Arm]) -> Arm | None:

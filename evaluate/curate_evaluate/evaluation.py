@@ -15,9 +15,9 @@ from curate_evaluate.answering.endpoint import bigger_arms, endpoints
 from curate_evaluate.answering.models import Models
 from curate_evaluate.answering.render import Refused
 from curate_evaluate.arms import Arm, Prompts, arms_for, format_line, read_cases, read_documents
-from curate_evaluate.arms.arm import TUNED, UNQUANTISED
+from curate_evaluate.arms.arm import ENDPOINT, TUNED, UNQUANTISED
 from curate_evaluate.arms.cases import refuse
-from curate_evaluate.choose import ROWS, Choice, choose
+from curate_evaluate.choose import Choice, choose, drawn
 from curate_evaluate.contamination import leaked
 from curate_evaluate.history import histories
 from curate_evaluate.metrics import METRICS, Fit, fit, score
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from curate.run.step import Config
     from curate_evaluate.answering.answers import Answer
     from curate_evaluate.arms import Case
+    from curate_evaluate.prices import Prices
     from curate_evaluate.scoring import Scored
 
 # An answer may be a little longer than every reference before it is cut: a quarter more, and 16 tokens for the short.
@@ -43,6 +44,11 @@ MARGIN_SHARE, MARGIN_TOKENS = 4, 16
 # Thoughts are longer than any reference that has none; so many tokens, or half of what the model reads.
 THINKING_TOKENS = 2048
 ANSWERS = "answers.jsonl"
+# Of an adapter that was trained on other rows than those of the run.
+UNKNOWN_ROWS = (
+    "Whether the adapter saw held-out rows: not known, as it was not trained on the training rows of this run.",
+    "Overfitting: not tested, as the adapter was not trained on the training rows of this run.",
+)
 # Computed whatever the data: what the page sorts by, and what a person asks first.
 ALWAYS = ("exact_match", "chrf")
 
@@ -82,7 +88,6 @@ class Evaluation:
         tokens = json.loads((run / "tokens" / "tokens.json").read_bytes())
         read = partial(read_cases, run, stop_token=tokens["stop_token"], encode=model.chat.ids)
         self.test, self.val, self.train = read("test"), read("val"), read_cases(run, "train")
-        self.learned = read("train", most=ROWS)
         if not self.test:
             raise CurateError(
                 f"{run / 'tokens/test.arrow'}: holds no rows, so there is nothing to score; hold out more: "
@@ -103,14 +108,19 @@ class Evaluation:
         self.models = Models(run, config, model, base, adapter, training, answers)
         self.bigger = endpoints(config["bigger"], answers, lambda text: len(model.chat.ids(text)))
         self.answerers = self.models.answerers
-        self.answerers |= self.bigger
+        self.answerers |= {ENDPOINT + name: endpoint for name, endpoint in self.bigger.items()}
         thinks = self.models.think(self.train)
         self.max_new_tokens = config["max_new_tokens"] or self._room_for_answers(thinks)
         # Before anything is answered: who mistypes a name is told at once.
         generic = run.source(config["generic"]) if config["generic"] else None
         self.loss_rows = {"answers": losses.held_out_rows(run, base), "generic": losses.generic_rows(base, generic)}
         self.tasks = {spec: tasks.loader(spec) for spec in (found_name(run, spec) for spec in config["tasks"])}
-        self.not_tested = _unknown_rows(run, adapter)
+        self.is_own = adapter.resolve() == (run / "train" / "adapter").resolve()
+        knows_rows = self.is_own or _learned_rows_of(run, adapter)
+        self.not_tested = [] if knows_rows else list(UNKNOWN_ROWS)
+        seed = config["seed"]
+        self.learned = read("train", places=drawn(len(self.train), seed)) if knows_rows else []
+        self.chosen_on = [self.val[place] for place in drawn(len(self.val), seed)]
 
     def run(self) -> Evaluated:
         """Choose the prompts on validation rows, declare the plan, answer, score and decide.
@@ -191,16 +201,17 @@ class Evaluation:
 
     def _on_validation(self, arm: Arm) -> float | None:
         """The mean primary score of an arm on some validation rows; None where it cannot be asked."""
-        cases = self.val[:ROWS]
         try:
-            prompts = self._texts(arm, cases)
+            prompts = self._texts(arm, self.chosen_on)
         except Refused:
             return None
-        answers = self._answers(arm, cases, prompts, "validation rows")
-        return scoring.score_arm(arm, answers, [case.reference for case in cases], self.fit).mean(self.fit.primary)
+        answers = self._answers(arm, self.chosen_on, prompts, "validation rows")
+        references = [case.reference for case in self.chosen_on]
+        return scoring.score_arm(arm, answers, references, self.fit).mean(self.fit.primary)
 
     def _on_training_rows(self, tuned: Scored) -> dict[str, Any] | None:
-        """What the adapter scores on some rows that it was trained on, beside the held-out ones; None without any."""
+        """What the adapter scores on some rows that it was trained on, beside the held-out ones; None where it was
+        trained on others."""
         if not self.learned:
             return None
         answers = self._answers(tuned.arm, self.learned, [case.prompt for case in self.learned], "training rows")
@@ -261,7 +272,6 @@ class Evaluation:
         references = [case.reference for case in self.test]
         compared = sum(map(len, prompts.values()))
         arms = {of.arm.name: scoring.arm_facts(of, references, self.fit) for of in scored}
-        batch_size = self.config["batch_size"]
         return {
             "n": len(self.test),
             "clusters": len(set(clusters)),
@@ -274,7 +284,7 @@ class Evaluation:
             "plan": asdict(plan),
             "verdict": verdict,
             "arms": arms,
-            "prices": self.prices and costs_of(self.prices, arms, self.training, batch_size),
+            "prices": self.prices and self._costs(self.prices, arms, scored),
             "differences": {
                 metric: {name: asdict(difference) for name, difference in by_name.items()}
                 for metric, by_name in found.items()
@@ -297,6 +307,16 @@ class Evaluation:
             "passages": len(self.passages),
         }
 
+    def _costs(self, prices: Prices, arms: Mapping[str, Any], scored: Sequence[Scored]) -> dict[str, Any]:
+        devices = {answer.device for of in scored for answer in of.answers if answer.device}
+        return costs_of(
+            prices,
+            arms,
+            self.training if self.is_own else None,
+            device=" and ".join(sorted(devices)),
+            batch_size=self.config["batch_size"],
+        )
+
     def _contamination(self, plan: Plan, tuned: Scored, against: Sequence[Scored]) -> dict[str, Any]:
         """The rows that resemble training rows, and the verdict without them."""
         found = leaked(self.of)
@@ -318,10 +338,8 @@ class Evaluation:
         return facts | {"without": {"differences": differences, **scoring.verdict_facts(of_primary, plan)}}
 
 
-def _unknown_rows(run: Run, adapter: Path) -> list[str]:
-    """A sentence where the adapter was trained on other rows than those of the run: it may have seen held-out ones."""
+def _learned_rows_of(run: Run, adapter: Path) -> bool:
+    """Whether the adapter says that it was trained on the training rows of the run."""
     own, its = (json.loads(file.read_bytes()) for file in (run / "tokens" / "tokens.json", adapter / BASE))
     trained = its.get("tokens", {}).get("ids_sha256", {}).get("train")
-    if adapter == run / "train" / "adapter" or trained == own["ids_sha256"]["train"]:
-        return []
-    return ["Whether the adapter saw held-out rows: not known, as it was not trained on the training rows of this run."]
+    return bool(trained == own["ids_sha256"]["train"])

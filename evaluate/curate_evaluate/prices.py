@@ -67,23 +67,32 @@ def prices_of(config: Mapping[str, Any]) -> Prices | None:
 
 
 def costs_of(
-    prices: Prices, arms: Mapping[str, Mapping[str, Any]], training: Mapping[str, Any], batch_size: int
+    prices: Prices,
+    arms: Mapping[str, Mapping[str, Any]],
+    training: Mapping[str, Any] | None,
+    *,
+    device: str,
+    batch_size: int,
 ) -> dict[str, Any]:
     """What scores.json says of costs.
 
     Args:
         prices: those that were given.
         arms: of scores.json, the fine-tuned one first.
-        training: train/train.json.
-        batch_size: with which the seconds of the arms were measured.
+        training: train.json of the adapter; None for one of which it is not at hand.
+        device: on which the seconds of the arms were measured.
+        batch_size: with which they were.
 
     Returns:
-        The prices; `training_seconds` and their price `training`; `device` and `batch_size` of the measurement; by arm
-        the price `per_answer`; by baseline the answers to `break_even`, None where they never do.
+        The prices; `training_seconds` and their price `training`, None where they are not known; `device` and
+        `batch_size` of the measurement; by arm the price `per_answer`; by baseline the answers to `break_even`, None
+        where they never do, and no baseline where the price of the training is not known.
     """
-    trainings = len(training.get("sweep") or (1,))
-    seconds = (training["seconds"]["load"] + training["seconds"]["train"]) * trainings
-    return _facts(prices, arms, seconds, {"device": training["device"], "batch_size": batch_size})
+    seconds = None
+    if training:
+        trainings = len(training.get("sweep") or (1,))
+        seconds = (training["seconds"]["load"] + training["seconds"]["train"]) * trainings
+    return _facts(prices, arms, seconds, {"device": device, "batch_size": batch_size})
 
 
 def pooled_costs(
@@ -100,20 +109,21 @@ def pooled_costs(
 
 
 def _facts(
-    prices: Prices, arms: Mapping[str, Mapping[str, Any]], seconds: float, measured: Mapping[str, Any]
+    prices: Prices, arms: Mapping[str, Mapping[str, Any]], seconds: float | None, measured: Mapping[str, Any]
 ) -> dict[str, Any]:
     per_answer = prices.of_answers(arms)
     tuned = per_answer[next(iter(arms))]
-    training = seconds * prices.gpu_hour / HOUR
+    found: dict[str, Any] = {"training_seconds": None, "training": None, "break_even": {}}
+    if seconds is not None:
+        training = seconds * prices.gpu_hour / HOUR
+        baselines = {name: cost for name, cost in per_answer.items() if not arms[name]["tuned"]}
+        paid = {name: break_even(training, cost - tuned) for name, cost in baselines.items()}
+        found = {"training_seconds": round(seconds, 3), "training": training, "break_even": paid}
     return {
         **asdict(prices),
-        "training_seconds": round(seconds, 3),
-        "training": training,
+        **found,
         **measured,
         "per_answer": per_answer,
-        "break_even": {
-            name: break_even(training, cost - tuned) for name, cost in per_answer.items() if not arms[name]["tuned"]
-        },
     }
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,15 @@ from curate.cli.main import cli
 from curate.errors import CurateError
 from curate.sample import Message, ToolCall
 from curate_evaluate.answering import endpoint
+from curate_evaluate.answering.answerers import Local
 from curate_evaluate.answering.answers import Answers
 from curate_evaluate.answering.endpoint import Address, Endpoint
+from curate_evaluate.answering.render import model_of
+from curate_evaluate.arms import arms_for
+from curate_evaluate.evaluation import Evaluation
 from curate_evaluate.metrics.structures import tool_call
 from tests.evaluate.chat_server import Body, Chat, reply, serving
-from tests.evaluate.test_step import lines, rows, scores
+from tests.evaluate.test_step import CONFIG, lines, rows, scores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -337,7 +342,7 @@ def test_the_small_one_tuned_against_the_big_one_prompted(evaluated: Run) -> Non
         found = scores(evaluated)
         assert found["plan"]["arms"][-2:] == ["big zero-shot", "big few-shot"]
         assert found["arms"]["big few-shot"]["title"] == "big few-shot, 2 examples"
-        assert found["arms"]["big few-shot"]["answered_by"] == "big"
+        assert found["arms"]["big few-shot"]["answered_by"] == "endpoint big"
         assert found["arms"]["big zero-shot"]["scores"]["exact_match"] == 1.0
         assert found["arms"]["big zero-shot"]["prompt_tokens"] == 11
         assert found["verdict"]["verdict"] == "worse"
@@ -357,6 +362,21 @@ def test_the_small_one_tuned_against_the_big_one_prompted(evaluated: Run) -> Non
         assert len(chat.asked) == 2 * n, "every answer is at hand"
     plain = evaluate(evaluated)
     assert plain.exit_code == 0 and not any(name.startswith("big ") for name in scores(evaluated)["arms"])
+
+
+@pytest.mark.parametrize("name", ["base", "adapter", "unquantised"])
+def test_a_served_model_called_as_one_of_our_own_answers_for_itself_alone(evaluated: Run, name: str) -> None:
+    training = json.loads((evaluated / "train/train.json").read_bytes())
+    base, adapter = Path(training["model"]["name"]), evaluated / "train/adapter"
+    config = CONFIG | {"bigger": [f"http://localhost:1/v1#{name}"]}
+    with closing(model_of(evaluated)) as model:
+        found = Evaluation(evaluated, config, model, base, adapter, training)
+    assert not found.models.add_unquantised()
+    own = arms_for(shots=2, nearest_shots=2, form=True, passages=0, unquantised=True)
+    assert {type(found.answerers[arm.answered_by]) for arm in own} == {Local}
+    theirs = endpoint.bigger_arms(found.bigger, shots=2)
+    assert [arm.name for arm in theirs] == [f"{name} zero-shot", f"{name} few-shot"]
+    assert {type(found.answerers[arm.answered_by]) for arm in theirs} == {Endpoint}
 
 
 def test_what_it_refuses_ends_the_evaluation_and_changes_nothing(evaluated: Run) -> None:

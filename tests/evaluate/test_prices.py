@@ -18,7 +18,8 @@ from curate_evaluate.report.words import money, prices_in_words
 if TYPE_CHECKING:
     from curate.run import Run
 
-TRAINING = {"seconds": {"load": 60.0, "train": 1740.0, "step": 1.0}, "sweep": None, "device": "NVIDIA L4"}
+TRAINING = {"seconds": {"load": 60.0, "train": 1740.0, "step": 1.0}, "sweep": None, "device": "NVIDIA H100"}
+MEASURED: dict[str, Any] = {"device": "NVIDIA L4", "batch_size": 8}  # of the answers, wherever the training was
 GIVEN = Prices(gpu_hour=2.0, price_in=0.5, price_out=1.5)
 
 
@@ -41,7 +42,7 @@ def words(costs: dict[str, Any]) -> list[str]:
 
 
 def test_a_prompted_model_by_the_token_against_a_machine_by_the_hour() -> None:
-    costs = costs_of(GIVEN, ARMS, TRAINING, 8)
+    costs = costs_of(GIVEN, ARMS, TRAINING, **MEASURED)
     assert costs["training"] == pytest.approx(1.0)  # 1,800 s at 2 an hour
     # 0.09 s at 2 an hour; 60 and 770 tokens at 0.5, 10 at 1.5 a million.
     assert costs["per_answer"] == pytest.approx({"fine-tuned": 0.00005, "zero-shot": 0.000045, "few-shot": 0.0004})
@@ -56,24 +57,24 @@ def test_a_prompted_model_by_the_token_against_a_machine_by_the_hour() -> None:
 
 
 def test_without_token_prices_the_same_machine_serves_the_base_model() -> None:
-    costs = costs_of(Prices(gpu_hour=2.0), ARMS, TRAINING, 8)
+    costs = costs_of(Prices(gpu_hour=2.0), ARMS, TRAINING, **MEASURED)
     assert costs["per_answer"]["zero-shot"] == pytest.approx(0.0001)
     assert costs["break_even"] == {"zero-shot": 20_000, "few-shot": 6667}
 
 
 def test_where_an_endpoint_was_asked_the_token_prices_are_its_own() -> None:
     arms = {**ARMS, "large zero-shot": arm("large zero-shot", by="large", prompt=60, seconds=3.0)}
-    costs = costs_of(GIVEN, arms, TRAINING, 8)
+    costs = costs_of(GIVEN, arms, TRAINING, **MEASURED)
     assert costs["per_answer"] == pytest.approx(
         {"fine-tuned": 0.00005, "zero-shot": 0.0001, "few-shot": 0.0002, "large zero-shot": 0.000045}
     )
-    unpriced = costs_of(Prices(gpu_hour=2.0), arms, TRAINING, 8)
+    unpriced = costs_of(Prices(gpu_hour=2.0), arms, TRAINING, **MEASURED)
     assert "large zero-shot" not in unpriced["per_answer"] | unpriced["break_even"]
 
 
 def test_the_candidates_of_a_sweep_are_all_paid_for() -> None:
     swept = {**TRAINING, "sweep": {"learning_rate=0.0001": 1.2, "learning_rate=0.0002": 1.1}}
-    assert costs_of(GIVEN, ARMS, swept, 8)["training"] == pytest.approx(2.0)
+    assert costs_of(GIVEN, ARMS, swept, **MEASURED)["training"] == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize(
@@ -86,12 +87,24 @@ def test_break_even(once: float, saved: float, count: int | None) -> None:
 
 def test_of_several_trainings_one_is_paid_for() -> None:
     other = {**TRAINING, "seconds": {"load": 60.0, "train": 3540.0}}
-    parts = [costs_of(GIVEN, ARMS, training, 8) for training in (TRAINING, other)]
+    parts = [costs_of(GIVEN, ARMS, training, **MEASURED) for training in (TRAINING, other)]
     pooled = pooled_costs(parts, ARMS)
     assert pooled is not None
     assert pooled["training"] == pytest.approx(1.5)
     assert pooled["break_even"]["few-shot"] == 4286
     assert pooled_costs([None, None], ARMS) is None
+
+
+def test_where_the_cost_of_the_training_is_not_known_answers_have_their_price_and_nothing_has_paid() -> None:
+    costs = costs_of(GIVEN, ARMS, None, **MEASURED)
+    assert (costs["training"], costs["training_seconds"], costs["break_even"]) == (None, None, {})
+    assert costs["per_answer"] == costs_of(GIVEN, ARMS, TRAINING, **MEASURED)["per_answer"]
+    assert words(costs) == [
+        "What its training cost is not known; 1,000 answers of fine-tuned cost 0.050: 0.09 s each, as measured on "
+        "NVIDIA L4 in batches of 8, on a machine at 2 an hour that is never idle.",
+        "1,000 answers of zero-shot cost 0.045.",
+        "1,000 answers of few-shot, 5 examples cost 0.40.",
+    ]
 
 
 def test_prices_that_say_nothing_alone_are_refused() -> None:
@@ -119,6 +132,8 @@ def test_small_amounts_are_not_rounded_to_nothing(amount: float, said: str) -> N
 def test_other_prices_ask_no_model_and_are_in_the_report(evaluated: Run) -> None:
     file = evaluated / "train/train.json"
     file.write_text(json.dumps(json.loads(file.read_bytes()) | TRAINING))
+    import torch
+
     answers = (evaluated / "answers.jsonl").read_bytes()
     for hour in ("2", "3"):
         same = ("--shots", "2", "--batch-size", "16")
@@ -126,6 +141,8 @@ def test_other_prices_ask_no_model_and_are_in_the_report(evaluated: Run) -> None
         assert result.exit_code == 0, result.output
         prices = json.loads((evaluated / "evaluate/scores.json").read_bytes())["prices"]
         assert prices["training"] == pytest.approx(int(hour) / 2)
+        # Where it was answered, and not where it was trained.
+        assert prices["device"] == (torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu")
     assert (evaluated / "answers.jsonl").read_bytes() == answers
     record = evaluated.record("evaluate")
     assert record and record["command"].endswith("--gpu-hour 3.0")

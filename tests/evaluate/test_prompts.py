@@ -76,6 +76,12 @@ def test_few_shot_puts_the_same_training_examples_before_every_question() -> Non
     assert len(several) > 1
 
 
+def test_the_examples_of_few_shot_are_not_the_first_rows_of_a_sorted_file() -> None:
+    train = [case(f"Complaint {k}?", "repair" if k < 100 else "clean") for k in range(200)]
+    turns = said(Prompts(train, "").conversation(TEST, Arm("few-shot", shots=5)))
+    assert {text for role, text in turns if role == "assistant"} == {"repair", "clean"}
+
+
 def test_the_nearest_example_stands_last() -> None:
     turns = said(Prompts(TRAIN, "").conversation(TEST, Arm("few-shot-nearest", shots=2, nearest=True)))
     assert turns[-3:] == [

@@ -17,6 +17,7 @@ from curate_evaluate.answering import decode
 from curate_evaluate.answering.render import model_of
 from curate_evaluate.arms.cases import ALL, find_prompt, read_rows
 from curate_evaluate.evaluation import Evaluation
+from curate_evaluate.report.words import overfitting
 from curate_evaluate.step import STEP, adapter_of, default_config
 from curate_train.adapter import identity, write_base
 from tests.evaluate import fabricate
@@ -344,15 +345,25 @@ def test_another_adapter_folder_is_evaluated_on_the_same_base_and_refused_on_ano
     assert adapter_of(evaluated, {"adapter": str(evaluated.folder)}) == evaluated / "train/adapter"
     write_base(other, {"base": identity(model)})
     before = [line["output"] for line in lines(evaluated, "fine-tuned")]
-    make(evaluated, STEP, CONFIG | {"adapter": str(other)})
+    assert scores(evaluated)["training"]["rows"] == len(list(read_rows(evaluated / "tokens/train.arrow", ALL)))
+    make(evaluated, STEP, CONFIG | {"adapter": str(other), "gpu_hour": 2.0})
+    found = scores(evaluated)
     assert [line["output"] for line in lines(evaluated, "fine-tuned")] != before
-    assert [
-        line for line in scores(evaluated)["not_tested"] if line.startswith("Whether the adapter saw held-out rows")
-    ]
+    assert [line for line in found["not_tested"] if line.startswith("Whether the adapter saw held-out rows")]
+    # Those are not its training rows, nor is that its training.
+    assert found["training"] is None and overfitting(found) == []
+    assert [line for line in found["not_tested"] if line.startswith("Overfitting: not tested")]
+    assert found["prices"]["training"] is None and found["prices"]["per_answer"]["fine-tuned"] > 0
+    ours = json.loads((evaluated / "tokens/tokens.json").read_bytes())
+    write_base(other, {"base": identity(model), "tokens": {"ids_sha256": ours["ids_sha256"]}})
+    make(evaluated, STEP, CONFIG | {"adapter": str(other), "gpu_hour": 2.0}, force=True)
+    assert scores(evaluated)["training"] and not scores(evaluated)["not_tested"][1:]
+    assert scores(evaluated)["prices"]["training"] is None, "another training on the same rows is not this one"
     record = evaluated.record("evaluate")
     assert record and f"--adapter {other}" in record["command"]
     (other / "adapter_config.json").write_text((other / "adapter_config.json").read_text() + "\n")
-    assert why_stale(evaluated, STEP, CONFIG | {"adapter": str(other)}) == [f"{other}/adapter_config.json changed"]
+    same = CONFIG | {"adapter": str(other), "gpu_hour": 2.0}
+    assert why_stale(evaluated, STEP, same) == [f"{other}/adapter_config.json changed"]
 
 
 def test_a_pissa_adapter_that_was_saved_as_a_plain_one_leaves_the_base_as_it_is(model: Path, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ class Answer:
         seconds: the time of its batch, by the number of answers in it.
         memory_bytes: the most that was in use during its batch: of the GPU where there is one, else of the process;
             None where nobody can tell.
+        device: that answered, and on which seconds and memory were measured; None behind an endpoint.
     """
 
     text: str
@@ -41,6 +42,7 @@ class Answer:
     sent_sha256: str
     seconds: float
     memory_bytes: int | None = None
+    device: str | None = None
 
 
 class Answers(Kept[Answer]):

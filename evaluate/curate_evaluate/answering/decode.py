@@ -104,6 +104,7 @@ class Decoder:
         model, tokenizer = self.load()
         stop_ids = sorted({self.stop_token_id, *_own_stop_ids(model)})
         lm = recording_model(model, tokenizer, self.batch_size)
+        device = torch.cuda.get_device_name(model.device) if model.device.type == "cuda" else model.device.type
         progress = Progress(name, sum(map(len, batches)))
         options = {
             **({"temperature": 1.0, **self.sampling, "do_sample": True} if self.sampling else {"do_sample": False}),
@@ -121,7 +122,7 @@ class Decoder:
                 seconds, memory = (time.perf_counter() - started) / len(batch), peak()
                 self.answers.add(
                     {
-                        key: as_answer(text, lm.sent[prompt], stop_ids, seconds, memory)
+                        key: as_answer(text, lm.sent[prompt], stop_ids, seconds, memory, device)
                         for (key, prompt), text in zip(batch, texts, strict=True)
                     }
                 )
@@ -130,7 +131,7 @@ class Decoder:
 
 
 def as_answer(
-    text: str, sent: tuple[list[int], list[int]], stop_ids: Sequence[int], seconds: float, memory: int
+    text: str, sent: tuple[list[int], list[int]], stop_ids: Sequence[int], seconds: float, memory: int, device: str
 ) -> Answer:
     prompt, generated = sent
     length = next((i for i, token in enumerate(generated) if token in stop_ids), None)
@@ -142,6 +143,7 @@ def as_answer(
         sent_sha256=ids_hash(prompt),
         seconds=round(seconds, 4),
         memory_bytes=memory,
+        device=device,
     )
 
 

@@ -24,7 +24,7 @@ from curate.sample import Sample
 from curate.template.form import Form, to_messages
 from curate_evaluate.answering.answers import Answer, Answers, key_of
 from curate_evaluate.answering.decode import Progress
-from curate_evaluate.arms.arm import FEW, ZERO, Arm
+from curate_evaluate.arms.arm import ENDPOINT, FEW, ZERO, Arm
 from curate_evaluate.thoughts import is_cut, opens_thoughts, without_thoughts
 
 if TYPE_CHECKING:
@@ -300,11 +300,11 @@ def bigger_arms(models: Iterable[str], *, shots: int) -> list[Arm]:
     """The prompt arms of other models: each is asked plainly, and with the same examples before every question.
 
     Args:
-        models: the names of their answerers.
+        models: their names; those of their answerers have ENDPOINT before it.
         shots: examples of the few-shot arms; 0 for none.
     """
     return [
-        Arm(f"{model} {name}", answered_by=model, shots=count, form=True)
+        Arm(f"{model} {name}", answered_by=ENDPOINT + model, shots=count, form=True)
         for model in models
         for name, count in ((ZERO, 0), (FEW, shots))
         if count or name == ZERO

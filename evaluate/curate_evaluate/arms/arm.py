@@ -8,6 +8,8 @@ TUNED, TUNED_RETRIEVAL = "fine-tuned", "fine-tuned + retrieval"
 ZERO, FEW, NEAREST, RETRIEVAL = "zero-shot", "few-shot", "few-shot-nearest", "retrieval"
 # Who answers: the base model as it was trained on, the same with the adapter, and the base in bf16.
 BASE, ADAPTER, UNQUANTISED = "base", "adapter", "unquantised"
+# And those behind endpoints: this and their name there, which may be any of the three.
+ENDPOINT = "endpoint "
 
 
 @dataclass(frozen=True)

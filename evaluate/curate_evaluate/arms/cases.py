@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from array import array
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from curate.api import read
@@ -78,7 +77,7 @@ def read_cases(
     split: str,
     stop_token: str = "",
     encode: Callable[[str], Sequence[int]] | None = None,
-    most: int | None = None,
+    places: Sequence[int] | None = None,
 ) -> list[Case]:
     """The cases of a split: one for each row of its tokens, which has its last trained answer.
 
@@ -87,7 +86,7 @@ def read_cases(
         split: train, val or test.
         stop_token: what ends an answer.
         encode: a text to its ids, as in the tokens; without it the cases have no prompts, which training rows need not.
-        most: so many rows, the first ones; None for all.
+        places: of the rows among those of the tokens, in ascending order; None for all.
 
     Raises:
         CurateError: tokens and split are not of one another, or a prompt whose ids no part of its row's text has.
@@ -97,7 +96,7 @@ def read_cases(
     faults: list[str] = []
     rows = 0
     columns = ALL if encode else WITHOUT_IDS
-    for row in islice(read_rows(run / "tokens" / f"{split}.arrow", columns), most):
+    for row in read_rows(run / "tokens" / f"{split}.arrow", columns, places):
         sample = samples.get(row["line"])
         if sample is None or sample.id != row["sample_id"]:
             raise CurateError(
@@ -175,10 +174,17 @@ def _samples(run: Run, split: str) -> Iterator[Any]:
         yield from read(file, format=check.get("format"), columns=check.get("columns"))
 
 
-def read_rows(file: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The rows of an Arrow file, of which only these columns are read."""
+def read_rows(file: Path, names: Sequence[str], places: Sequence[int] | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of an Arrow file at these places (None: all), of which only these columns are read."""
+    from arro3.core import Array, DataType
     from arro3.io import read_ipc
 
+    start = 0
     for batch in read_ipc(str(file)):
+        end = start + batch.num_rows
+        if places is not None:
+            here = [place - start for place in places if start <= place < end]
+            batch = batch.take(Array(here, type=DataType.uint32()))
         for values in zip(*(batch[name].to_pylist() for name in names), strict=True):
             yield dict(zip(names, values, strict=True))
+        start = end

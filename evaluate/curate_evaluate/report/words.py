@@ -156,16 +156,23 @@ def prices_in_words(scores: Mapping[str, Any]) -> list[str]:
     if prices is None:
         return []
     tuned = scores["plan"]["arms"][0]
+    is_known = prices["training"] is not None
+    once = (
+        f"Training cost {money(prices['training'])} once, and" if is_known else "What its training cost is not known;"
+    )
     said = [
-        f"Training cost {money(prices['training'])} once, and 1,000 answers of {tuned} cost "
+        f"{once} 1,000 answers of {tuned} cost "
         f"{money(1000 * prices['per_answer'][tuned])}: {scores['arms'][tuned]['seconds']:.3g} s each, as measured on "
         f"{prices['device']} in batches of {prices['batch_size']:,}, on a machine at {prices['gpu_hour']:g} an hour "
         "that is never idle."
     ]
-    for name, count in prices["break_even"].items():
-        cost = f"1,000 answers of {scores['arms'][name]['title']} cost {money(1000 * prices['per_answer'][name])}"
+    for name, price in prices["per_answer"].items():
+        if scores["arms"][name]["tuned"]:
+            continue
+        cost = f"1,000 answers of {scores['arms'][name]['title']} cost {money(1000 * price)}"
+        count = prices["break_even"].get(name)
         paid = "never pays" if count is None else f"has paid after about {rounded(count):,} answers"
-        said.append(f"{cost}: the training {paid}.")
+        said.append(f"{cost}: the training {paid}." if is_known else f"{cost}.")
     return said
 
 
