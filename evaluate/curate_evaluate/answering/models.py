@@ -68,8 +68,9 @@ class Models:
         tokens = json.loads((run / "tokens" / "tokens.json").read_bytes())
         said = json.loads((adapter / SAID).read_bytes())
         # What was combined of adapters of several precisions says none: that of the run then.
-        of_run = {name: training["settings"][name]["value"] for name in ("quant", "dtype")}
-        quant, dtype = (said.get(name, value) for name, value in of_run.items())
+        quant, dtype = (
+            said[name] if name in said else training["settings"][name]["value"] for name in ("quant", "dtype")
+        )
         self.room: int = text_shape(base).get("max_position_embeddings") or 10**9
         self._memory = OneAtATime()
         self._identity = {
