@@ -68,6 +68,10 @@ def _places(run: Run, prefix: str, changed: dict[Any, dict[str, Any]]) -> tuple[
         return next(iter(found.items()))
     data = ", ".join(source.path for source in run_inputs(run, run.config("check")))
     if not found:
+        for split in _rows_of_split(run):
+            if split["sample_id"].startswith((prefix, f"v1:{prefix}", f"raw-{prefix}")):
+                place = f"split/{split['split']}.jsonl:{split['line']}"
+                raise CurateError(f"{split['sample_id']}: in {place}, and in {data} no more, which changed since")
         raise CurateError(f"no row of {data} has an id that starts with {prefix!r}; ids are in split/split.json")
     some = ", ".join(sorted(found)[:4])
     raise CurateError(f"{len(found):,} rows have an id that starts with {prefix!r} ({some}, ...); give more of it")
@@ -78,9 +82,12 @@ def _evaluate(run: Run, ids: Collection[str]) -> Iterator[str]:
     if run.record("evaluate") is None:
         yield "not made yet"
         return
+    scores = json.loads((run / "evaluate" / "scores.json").read_bytes())
+    # The metric that the verdict rests on first.
+    shown = {scores["plan"]["metric"]: scores["fit"]["title"], "exact_match": "exact match", "chrf": "chrF"}
     mine = [entry for entry in _json_lines(file) if entry["sample_id"] in ids]
     for entry in mine:
-        yield f"{entry['arm']}: exact match {entry['exact_match']:g}, chrF {entry['chrf']:.1f}"
+        yield f"{entry['arm']}: {', '.join(f'{title} {entry[name]:.4g}' for name, title in shown.items())}"
         yield f"  reference {_quoted(entry['reference'])}"
         yield f"  output    {_quoted(entry['output'])}"
     if not mine:
@@ -117,12 +124,18 @@ def _split(run: Run, ids: Collection[str]) -> Iterator[str]:
     if run.record("split") is None:
         yield "not made yet"
         return
-    rows = json.loads((run / "split" / "split.json").read_bytes())["rows"]
-    mine = [row for row in rows if row["sample_id"] in ids]
+    mine = [row for row in _rows_of_split(run) if row["sample_id"] in ids]
     for row in mine:
         yield f"split/{row['split']}.jsonl:{row['line']}"
     if not mine:
         yield "in no split"
+
+
+def _rows_of_split(run: Run) -> list[dict[str, Any]]:
+    """Each row that was split: its id, split and line; none where there is no split."""
+    file = run / "split" / "split.json"
+    rows: list[dict[str, Any]] = json.loads(file.read_bytes())["rows"] if file.exists() else []
+    return rows
 
 
 def _clean(run: Run, places: list[Part], changed: Mapping[Any, dict[str, Any]]) -> Iterator[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from curate.cli.finite import Finite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +81,7 @@ def list_(folders: tuple[str, ...], output_format: str) -> int:
 @click.argument("adapter")
 @click.option(
     "--energy",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=Finite(0, 1, min_open=True),
     default=0.95,
     show_default=True,
     help="The share of what the adapter adds that has to be kept.",
@@ -121,9 +124,7 @@ def inspect(adapter: str, energy: float, output_format: str) -> int:
 )
 @click.option("--weights", metavar="W,W...", help="How much each counts.  [default: 1 each; slerp: 0.5,0.5]")
 @click.option("--rank", type=click.IntRange(1), help="Cut the result to this rank.  [svd: the largest of them]")
-@click.option(
-    "--density", type=click.FloatRange(0, 1, min_open=True), help="ties, dare_*: the share of weights that stay."
-)
+@click.option("--density", type=Finite(0, 1, min_open=True), help="ties, dare_*: the share of weights that stay.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random choice of dare_*.")
 def combine(
     folders: tuple[str, ...],
@@ -164,9 +165,12 @@ def numbers(text: str) -> list[float]:
     from curate.errors import CurateError
 
     try:
-        return [float(word) for word in text.split(",")]
-    except ValueError as error:
-        raise CurateError(f"--weights {text}: give one number for each adapter, like 0.7,0.3") from error
+        found = [float(word) for word in text.split(",")]
+    except ValueError:
+        found = [math.nan]
+    if not all(map(math.isfinite, found)):
+        raise CurateError(f"--weights {text}: give one finite number for each adapter, like 0.7,0.3")
+    return found
 
 
 def verdict(use: Use, energy: float) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from curate.cli.finite import Finite
 
 if TYPE_CHECKING:
     from curate.run import Run
@@ -25,17 +26,6 @@ Examples:
   curate evaluate runs/support --seeds 3           of fine-tuning and not of one adapter: trains two more
   curate evaluate runs/support --gpu-hour 2 --price-in 0.5 --price-out 1.5    when the training has paid
 """
-
-
-class Finite(click.FloatRange):
-    """A number in a range; click takes nan and inf for one."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value} is no finite number", param, ctx)
-        return number
-
 
 PRICE = Finite(min=0)
 

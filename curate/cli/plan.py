@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from curate.cli.finite import Finite
 from curate.cli.train import training_options
 
 if TYPE_CHECKING:
@@ -25,7 +26,12 @@ Examples:
 @click.argument("run", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
 @click.option("--model", metavar="M", help="A model folder or a config.json.  [default: the one of RUN's tokens]")
 @click.option("--length", type=click.IntRange(1), help="Tokens of the longest row.  [default: as in RUN, else 2048]")
-@click.option("--memory", type=float, metavar="GB", help="Of the GPU to plan for.  [default: what is free here]")
+@click.option(
+    "--memory",
+    type=Finite(0, min_open=True),
+    metavar="GB",
+    help="Of the GPU to plan for.  [default: what is free here]",
+)
 @click.option("--measure", is_flag=True, help="Train a few batches to tell how long it takes; needs RUN and weights.")
 @training_options
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from curate.cli.finite import Finite
+
 if TYPE_CHECKING:
     from curate.run import Run
 
@@ -25,10 +27,10 @@ HOW = "at 80% power, one answer in five differing"
 
 @click.command(epilog=EPILOG)
 @click.argument("target", metavar="RUN|DATA...", nargs=-1, required=True)
-@click.option("--val", type=click.FloatRange(0, 1, max_open=True), help="Share of validation rows.  [default: 0.1]")
+@click.option("--val", type=Finite(0, 1, max_open=True), help="Share of validation rows.  [default: 0.1]")
 @click.option(
     "--test",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=Finite(0, 1, max_open=True),
     help="Share of test rows.  [default: 0.1, but 100 rows where that is at most 0.2]",
 )
 @click.option("--seed", type=int, help="Another seed, another split, from scratch.  [default: 0]")

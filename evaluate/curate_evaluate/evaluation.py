@@ -95,7 +95,7 @@ class Evaluation:
             )
         self.fit = self._fit()
         self.passages = read_documents(run.source(config["docs"])) if config["docs"] else []
-        system = run.source(config["prompt"]).read_text("utf-8").strip() if config["prompt"] else None
+        system = _system_prompt(run.source(config["prompt"])) if config["prompt"] else None
         references = [without_thoughts(case.reference) for case in self.train]
         self.prompts = Prompts(
             self.train,
@@ -117,7 +117,7 @@ class Evaluation:
         self.tasks = {spec: tasks.loader(spec) for spec in (found_name(run, spec) for spec in config["tasks"])}
         self.is_own = adapter.resolve() == (run / "train" / "adapter").resolve()
         knows_rows = self.is_own or _learned_rows_of(run, adapter)
-        self.not_tested = [] if knows_rows else list(UNKNOWN_ROWS)
+        self.not_tested = [*_without_tokens(run, len(self.test)), *(() if knows_rows else UNKNOWN_ROWS)]
         seed = config["seed"]
         self.learned = read("train", places=drawn(len(self.train), seed)) if knows_rows else []
         self.chosen_on = [self.val[place] for place in drawn(len(self.val), seed)]
@@ -230,6 +230,9 @@ class Evaluation:
                 if arm.name == TUNED or (not arm.shots and not arm.passages):
                     raise CurateError(f"{arm.name}: {refused}") from refused
                 self.not_tested.append(f"{arm.title}: not tested, {refused}.")
+        if not any(arm.shots for arm in arms):
+            why = "--shots 0" if self.config["shots"] == 0 else "there is no training row to show"
+            self.not_tested.append(f"Few-shot prompts: not tested ({why}).")
         if not self.passages:
             self.not_tested.append("Retrieval over documents: not tested (--docs DIR).")
         return [arm for arm in arms if arm.name in prompts], prompts
@@ -270,7 +273,8 @@ class Evaluation:
         verdict = scoring.verdict_facts(found[metric], plan)
         decisive = next(other for other in against if other.arm.name == verdict["decisive"])
         references = [case.reference for case in self.test]
-        compared = sum(map(len, prompts.values()))
+        own = [of.arm.name for of in scored if not of.arm.answered_by.startswith(ENDPOINT)]
+        compared = sum(len(prompts[name]) for name in own)
         arms = {of.arm.name: scoring.arm_facts(of, references, self.fit) for of in scored}
         return {
             "n": len(self.test),
@@ -302,7 +306,11 @@ class Evaluation:
             "detectable": scoring.can_be_found(len(self.test)),
             "prompt": {"line": self.prompts.line, **asdict(choice)},
             "decoding": {**self.models.trained.decoding, "max_new_tokens": self.max_new_tokens},
-            "prompts": {"compared": compared, "equal": compared},
+            "prompts": {
+                "compared": compared,
+                "equal": compared,
+                "as_messages": sum(map(len, prompts.values())) - compared,
+            },
             "not_tested": self.not_tested,
             "passages": len(self.passages),
         }
@@ -343,3 +351,19 @@ def _learned_rows_of(run: Run, adapter: Path) -> bool:
     own, its = (json.loads(file.read_bytes()) for file in (run / "tokens" / "tokens.json", adapter / BASE))
     trained = its.get("tokens", {}).get("ids_sha256", {}).get("train")
     return bool(trained == own["ids_sha256"]["train"])
+
+
+def _system_prompt(file: Path) -> str:
+    try:
+        return file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CurateError(f"{file}: cannot be read as text ({error}); name another file with --prompt") from error
+
+
+def _without_tokens(run: Run, scored: int) -> list[str]:
+    """A sentence about the held-out rows that have no tokens, so that no arm answers them."""
+    lines = (run / "tokens" / "rejected.jsonl").read_bytes().splitlines()
+    count = sum(json.loads(line)["split"] == "test" for line in lines)
+    if not count:
+        return []
+    return [f"{count:,} of {scored + count:,} held-out rows: not scored, see tokens/rejected.jsonl."]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -113,7 +114,11 @@ def _measure(decoder: Decoder, rows: Sequence[Row], *, tuned: bool) -> list[Loss
         found, start = [], 0
         for row in rows:  # in the order of the rows: that of the batch's positions
             end = start + row.trained
-            found.append(Loss(summed_loss(model, hidden[start:end], labels[start:end]).item(), row.trained))
+            nats = summed_loss(model, hidden[start:end], labels[start:end]).item()
+            if not math.isfinite(nats):
+                who = "adapter: train it again with a lower --learning-rate" if tuned else "base model"
+                raise CurateError(f"{row}: its loss is {nats}, so nothing can be said of this {who}")
+            found.append(Loss(nats, row.trained))
             start = end
     return found
 

@@ -149,8 +149,11 @@ def example_lines(
 def said(scores: Mapping[str, Any], run: str) -> str:
     from curate_evaluate.report.words import headline
 
-    equal = f"{scores['prompts']['equal']:,} prompts sent, each id for id as it was made"
-    return f"evaluate: {headline(scores, shlex.quote(run))} {equal}"
+    prompts = scores["prompts"]
+    sent = f"{prompts['equal']:,} prompts sent, each id for id as it was made"
+    if prompts["as_messages"]:
+        sent += f"; {prompts['as_messages']:,} as messages, which a service put into a template of its own"
+    return f"evaluate: {headline(scores, shlex.quote(run))} {sent}"
 
 
 STEP = Step(

@@ -185,6 +185,11 @@ def test_a_row_is_followed_back_to_its_line(home: Path) -> None:
     assert text == (home / "runs/support/split/test.jsonl").read_text(encoding="utf-8").splitlines()[row["line"] - 1]
     assert text[:200] in said
     assert re.search(r"^evaluate +not made yet$", said, re.MULTILINE)
+    with (home / "support.jsonl").open("w", encoding="utf-8") as file:
+        file.writelines(f"{other}\n" for other in SAMPLE.read_text(encoding="utf-8").splitlines() if other != text)
+    refused = curate("trace", "runs/support", row["sample_id"][:12], cwd=home)
+    place = f"{row['sample_id']}: in split/test.jsonl:{row['line']}, and in support.jsonl no more, which changed since"
+    assert place in refused.stderr
 
 
 def test_copies_and_rejected_rows_are_followed_too(home: Path) -> None:

@@ -110,7 +110,7 @@ def answered_run(
         "detectable": scoring.can_be_found(len(cases)),
         "prompt": {"line": "", "form": True, "shots": 2, "nearest_shots": 0, "tried": []},
         "decoding": {"method": "greedy", "stop_token_id": 257, "batch_size": 8, "max_new_tokens": 32},
-        "prompts": {"compared": 3 * len(cases), "equal": 3 * len(cases)},
+        "prompts": {"compared": 3 * len(cases), "equal": 3 * len(cases), "as_messages": 0},
         "not_tested": [],
         "passages": 0,
     }

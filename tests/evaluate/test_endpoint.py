@@ -348,6 +348,9 @@ def test_the_small_one_tuned_against_the_big_one_prompted(evaluated: Run) -> Non
         assert found["verdict"]["verdict"] == "worse"
         assert found["verdict"]["decisive"] in ("big zero-shot", "big few-shot")
         assert "This adapter is worse than big " in result.stdout
+        ours = n * sum(not arm["answered_by"].startswith("endpoint ") for arm in found["arms"].values())
+        assert found["prompts"] == {"compared": ours, "equal": ours, "as_messages": 2 * n}
+        assert f"{ours:,} prompts sent, each id for id as it was made; {2 * n:,} as messages" in result.stdout
         zero, few = ([body["messages"] for body in chat.asked if len(body["messages"]) == size] for size in (2, 6))
         assert len(zero) == len(few) == n
         assert all("Be brief." in messages[0]["content"] for messages in zero)

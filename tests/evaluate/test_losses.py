@@ -80,6 +80,19 @@ def test_what_was_stopped_goes_on_and_another_adapter_measures_itself(
     assert len((tmp_path / FILE).read_bytes().splitlines()) == 3 * len(rows)
 
 
+def test_an_adapter_whose_losses_are_no_numbers_is_one_line(
+    decoder: Decoder, trained: Run, model: Path, tmp_path: Path
+) -> None:
+    import torch
+
+    loaded, _ = decoder.load()
+    with torch.no_grad():
+        next(weight for name, weight in loaded.named_parameters() if "lora_B" in name).fill_(float("nan"))
+    rows = held_out_rows(trained, model)
+    with pytest.raises(CurateError, match="its loss is nan, so nothing can be said of this adapter: train it again"):
+        before_and_after(decoder, rows, tmp_path, name="answers", seed=0)
+
+
 def test_an_evaluation_holds_both(evaluated: Run, model: Path) -> None:
     found = scores(evaluated)["losses"]
     assert found["answers"]["rows"] == scores(evaluated)["n"]

@@ -189,6 +189,9 @@ SENTIMENT = ("positive", "negative")
         ("The positive.", SENTIMENT, "positive"),
         ("A positive", ("positive", "A positive"), "a positive"),
         ("Yes, it is.", ("true", "false"), "true"),
+        ("It is not a letter or a spam mail.", ("spam", "ham"), "it is not a letter or a spam mail"),
+        ("It is neither short nor spam, but ham.", ("spam", "ham"), "ham"),
+        ("It is not clear, but spam fits.", ("spam", "ham"), "spam"),
         ("Any text.", (), "any text"),
     ],
 )

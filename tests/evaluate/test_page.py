@@ -103,6 +103,19 @@ def test_scores_that_are_out_of_date_are_said(evaluated: Run) -> None:
     assert "out of date (tokens/tokens.json changed)" in result.output
 
 
+def test_data_that_changed_after_the_scores_is_said(evaluated: Run) -> None:
+    config = evaluated.config("check")
+    (data,) = config["data"]
+    file = evaluated.source(data)
+    was = file.read_bytes()
+    try:
+        file.write_bytes(was + b"\n")
+        result = CliRunner().invoke(cli, ["report", str(evaluated.folder), "--no-serve"], standalone_mode=False)
+    finally:
+        file.write_bytes(was)
+    assert f"out of date ({data} changed); make them again: curate clean {evaluated.folder}" in result.output
+
+
 def test_a_run_without_scores_names_the_command_that_is_missing(trained: Run) -> None:
     result = CliRunner().invoke(cli, ["report", str(trained.folder), "--no-serve"], standalone_mode=False)
     assert "curate evaluate" in str(result.exception)

@@ -115,7 +115,7 @@ def test_each_row_is_answered_by_every_arm_from_its_own_prompt(evaluated: Run) -
             assert (question, line["reference"]) in fabricate.ROWS
             assert line["prompt"] == fabricate.render(question, line["reference"])[1]
             assert line.get("sent", line["prompt"]).endswith(line["prompt"].split("system\n", 1)[1].split("\n", 1)[1])
-    assert scores(evaluated)["prompts"] == {"compared": 7 * len(by_id), "equal": 7 * len(by_id)}
+    assert scores(evaluated)["prompts"] == {"compared": 7 * len(by_id), "equal": 7 * len(by_id), "as_messages": 0}
 
 
 def test_no_held_out_row_is_an_example_in_a_prompt(evaluated: Run) -> None:
@@ -256,6 +256,23 @@ def test_prompts_that_leave_no_room_for_an_answer_are_said_and_not_cut(trained: 
         "retrieval, unquantised",
     ]
     assert "retrieval" not in scores(trained)["arms"]
+
+
+def test_rows_and_arms_that_are_left_out_are_said(evaluated: Run) -> None:
+    n = scores(evaluated)["n"]
+    with (evaluated / "tokens/rejected.jsonl").open("a") as file:
+        file.writelines(json.dumps({"split": split}) + "\n" for split in ("test", "train", "test"))
+    make(evaluated, STEP, CONFIG | {"shots": 0}, force=True)
+    said = scores(evaluated)["not_tested"]
+    assert f"2 of {n + 2:,} held-out rows: not scored, see tokens/rejected.jsonl." in said
+    assert "Few-shot prompts: not tested (--shots 0)." in said
+
+
+def test_a_system_prompt_that_cannot_be_read_is_one_line(trained: Run, tmp_path: Path) -> None:
+    (tmp_path / "latin.txt").write_bytes("Sei höflich.".encode("latin-1"))
+    for name in ("latin.txt", "missing.txt"):
+        with pytest.raises(CurateError, match=rf"{name}: cannot be read as text .*--prompt"):
+            make(trained, STEP, CONFIG | {"prompt": str(tmp_path / name)})
 
 
 def test_the_number_of_examples_is_chosen_on_validation_rows_alone(trained: Run) -> None:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
 from curate.cli.main import cli
 from curate.errors import CurateError
@@ -256,6 +257,14 @@ def test_a_rank_above_the_smaller_side_of_a_layer_loses_nothing(tmp_path: Path) 
 def test_combine_writes_an_adapter_once(tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, two, out = made(tmp_path / "1", tiny, 1), made(tmp_path / "2", tiny, 2), tmp_path / "both"
     command = ["adapters", "combine", str(one), str(two), "--method", "svd", "--weights", "1,0.5", "-o", str(out)]
+    for words in (
+        [*command, "--weights", "nan,1"],
+        [*command, "--weights", "inf,1"],
+        ["adapters", "inspect", str(one), "--energy", "nan"],
+    ):
+        refused = CliRunner().invoke(cli, words)
+        assert refused.exit_code and not out.exists()
+        assert "finite number" in refused.output + str(refused.exception)
     cli.main(command, standalone_mode=False)
     assert "svd of 2 adapters, rank 4, 4 modules" in capsys.readouterr().out
     record = json.loads((out / "combined.json").read_bytes())

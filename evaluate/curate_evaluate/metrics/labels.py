@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 _CONTRACTED = re.compile(r"n['’]t\b")
 _DENYING = re.compile(r"(?:not|non|no) (?=\S)")
-_DENIED = re.compile(r"(?<!\w)(?:not|cannot|non|no|nor|neither|never)(?: be)?(?: an?| the)?[ \"'“‘*`(]+\Z")
-_LONGEST_DENIAL = 20
+# Right behind the word that denies, or after it and an "or": "not a bill or a shipping item".
+_DENIED = re.compile(
+    r"(?<!\w)(?:not|cannot|non|no|nor|neither|never)(?: be)?(?: [^.,;:!?]{1,60} n?or)?(?: an?| the)?[ \"'“‘*`(]+\Z"
+)
+_LONGEST_DENIAL = 90
 _VERDICTS = (("yes", "no"), ("true", "false"))
 
 

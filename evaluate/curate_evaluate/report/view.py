@@ -166,10 +166,11 @@ def training(report: Mapping[str, Any], picture: Picture) -> str:
         said += f" Kept: step {found['kept']:,} of {last:,}, with a validation loss of {kept:.3f}."
     drawn = plots.losses(learned, held_out, found["kept"], ends, last)
     ticks = [ends[1] * (ends[0] / ends[1]) ** (i / plots.TICKS) for i in range(plots.TICKS + 1)]
+    written = next(found for n in range(2, 12) if len(set(found := [f"{tick:.{n}g}" for tick in ticks])) == len(ticks))
     keys = ["training", *(["validation"] if held_out else [])]
     return (
         '<figure class="c-curves">'
-        f'<div class="c-axis up">{"".join(f"<span>{tick:.2g}</span>" for tick in ticks)}</div>{picture(drawn, said)}'
+        f'<div class="c-axis up">{"".join(f"<span>{tick}</span>" for tick in written)}</div>{picture(drawn, said)}'
         f'<div class="c-axis under"><span>step 0</span><span>step {last:,}</span></div><figcaption>'
         + "".join(f'<span class="c-key {key}"></span>{key} loss (log scale) &ensp; ' for key in keys)
         + f"<p>{text(said)}</p>{''.join(f'<p>{text(capital(line))}.</p>' for line in found['advice'])}"
@@ -348,9 +349,11 @@ def made(report: Mapping[str, Any]) -> str:
     prompts, decoding = report["prompts"], report["decoding"]
     found = report["differences"][report["plan"]["metric"]]
     line = report["prompt"]["line"] if report["prompt"]["form"] else "none"
+    sent = f"{prompts['equal']:,} of {prompts['compared']:,} prompts reached the model id for id as they were made."
+    if messages := prompts.get("as_messages"):
+        sent += f" {messages:,} were sent as messages, which a service put into a template of its own."
     return (
-        f"<p>{prompts['equal']:,} of {prompts['compared']:,} prompts reached the model id for id as they were made. "
-        f"Decoding: {text(decoding['method'])}, batches of {decoding['batch_size']}, at most "
+        f"<p>{sent} Decoding: {text(decoding['method'])}, batches of {decoding['batch_size']}, at most "
         f"{decoding['max_new_tokens']} new tokens; {text(next(iter(found.values()))['method'])}.</p>"
         f"<p>{text(words.declared(report['plans']))} Metric chosen because {text(report['fit']['why'])}. Format line "
         f"of the base model's prompts: {text(line)}</p>"
