@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from curate.errors import need
 from curate.run import Run, Step, flag_words
 from curate_evaluate.outputs import EVALUATION, write_outputs
-from curate_train.adapter import IDENTITY
+from curate_train.adapter import IDENTITY, adapter_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,15 +60,6 @@ def default_config() -> Config:
     }
 
 
-def adapter_of(run: Run, config: Config) -> Path:
-    """The folder of the adapter that is evaluated: that of the run, or another one, which may be named by its run."""
-    if not config.get("adapter"):
-        return run / "train" / "adapter"
-    folder = run.source(config["adapter"])
-    inner = folder / "train" / "adapter"
-    return inner if inner.is_dir() else folder
-
-
 def reads(run: Run, config: Config) -> Sequence[Path]:
     files = [
         run / name
@@ -79,7 +70,7 @@ def reads(run: Run, config: Config) -> Sequence[Path]:
             "train/train.json",
         )
     ]
-    adapter = adapter_of(run, config)
+    adapter = adapter_of(run, config.get("adapter"))
     files += [adapter / name for name in ("adapter_config.json", "adapter_model.safetensors")]
     model = run.source(run.config("train")["model"])
     given = [run.source(config[key]) for key in ("docs", "prompt", "generic") if config.get(key)]
@@ -110,7 +101,7 @@ def make(run: Run, config: Config, out: Path) -> str:
     training = json.loads((run / "train/train.json").read_bytes())
     base = run.source(training["model"]["name"])
     with closing(model_of(run)) as model:
-        found = Evaluation(run, config, model, base, adapter_of(run, config), training).run()
+        found = Evaluation(run, config, model, base, adapter_of(run, config.get("adapter")), training).run()
     scores = {"schema": SCHEMA, **found.facts}
     write_outputs(out / EVALUATION, scores, example_lines(found.cases, found.prompts, found.scored))
     return said(scores, str(run.folder))

@@ -18,8 +18,8 @@ from curate_evaluate.answering.render import model_of
 from curate_evaluate.arms.cases import ALL, find_prompt, read_rows
 from curate_evaluate.evaluation import Evaluation
 from curate_evaluate.report.words import overfitting
-from curate_evaluate.step import STEP, adapter_of, default_config
-from curate_train.adapter import identity, write_base
+from curate_evaluate.step import STEP, default_config
+from curate_train.adapter import adapter_of, identity, write_base
 from tests.evaluate import fabricate
 
 if TYPE_CHECKING:
@@ -359,7 +359,7 @@ def test_another_adapter_folder_is_evaluated_on_the_same_base_and_refused_on_ano
         make(evaluated, STEP, CONFIG | {"adapter": str(other)})
     with pytest.raises(CurateError, match="no adapter"):
         make(evaluated, STEP, CONFIG | {"adapter": str(tmp_path / "nowhere")})
-    assert adapter_of(evaluated, {"adapter": str(evaluated.folder)}) == evaluated / "train/adapter"
+    assert adapter_of(evaluated, str(evaluated.folder)) == evaluated / "train/adapter"
     write_base(other, {"base": identity(model)})
     before = [line["output"] for line in lines(evaluated, "fine-tuned")]
     assert scores(evaluated)["training"]["rows"] == len(list(read_rows(evaluated / "tokens/train.arrow", ALL)))

@@ -351,6 +351,13 @@ def test_another_adapter_of_the_base_is_exported(
     assert "--max-lora-rank 32" in capsys.readouterr().out
     weights = "adapter_model.safetensors"
     assert (run / "export-vllm" / weights).read_bytes() == (tmp_path / "both" / weights).read_bytes()
+    cli.main(
+        ["export", str(run.folder), "--to", "vllm", "--adapter", str(run.folder), "--force"], standalone_mode=False
+    )
+    assert (run / "export-vllm" / weights).read_bytes() == (run / "train/adapter" / weights).read_bytes()
+    nowhere = ["export", str(run.folder), "--to", "vllm", "--adapter", str(tmp_path / "no"), "--force"]
+    with pytest.raises(CurateError, match=r"no: no adapter .* name its folder, or a run"):
+        cli.main(nowhere, standalone_mode=False)
     (tmp_path / "both" / "base.json").unlink()
     command = ["export", str(run.folder), "--to", "vllm", "--adapter", both, "--force"]
     with pytest.raises(CurateError, match="does not say on which base"):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from curate.run import Run
+
 BASE = "base.json"
 IDENTITY = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 WEIGHTS = ("*.safetensors", "*.bin")
@@ -60,6 +62,23 @@ def weight_files(folder: Path) -> list[Path]:
 
 def write_base(adapter: Path, facts: Mapping[str, Any]) -> None:
     (adapter / BASE).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
+
+
+def adapter_of(run: Run, other: str | None) -> Path:
+    """The folder of the run's adapter, or of another one, as the manifest names it: its folder, or that of its run."""
+    if not other:
+        return run / "train" / "adapter"
+    folder = run.source(other)
+    inner = folder / "train" / "adapter"
+    return inner if inner.is_dir() and not (folder / "adapter_config.json").exists() else folder
+
+
+def refuse_no_adapter(folder: Path) -> None:
+    """Raises:
+    CurateError: the folder holds none.
+    """
+    if not (folder / "adapter_config.json").is_file():
+        raise CurateError(f"{folder}: no adapter (it has no adapter_config.json); name its folder, or a run")
 
 
 def refuse_another_base(adapter: Path, base: Path) -> None:

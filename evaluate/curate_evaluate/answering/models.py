@@ -6,7 +6,6 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from curate.errors import CurateError
 from curate.run import file_hash
 from curate_evaluate.answering.answerers import Local
 from curate_evaluate.answering.decode import Decoder
@@ -14,7 +13,7 @@ from curate_evaluate.answering.loaded import OneAtATime, load, too_large
 from curate_evaluate.arms.arm import ADAPTER, BASE, UNQUANTISED
 from curate_evaluate.thoughts import thoughts
 from curate_train.adapter import BASE as SAID
-from curate_train.adapter import refuse_another_base, text_shape
+from curate_train.adapter import refuse_another_base, refuse_no_adapter, text_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,8 +61,7 @@ class Models:
             CurateError: no adapter, or one that was trained on another base.
         """
         self.base, self.model = base, model
-        if not (adapter / "adapter_config.json").is_file():
-            raise CurateError(f"{adapter}: no adapter (it has no adapter_config.json); name its folder, or a run")
+        refuse_no_adapter(adapter)
         refuse_another_base(adapter, base)
         tokens = json.loads((run / "tokens" / "tokens.json").read_bytes())
         said = json.loads((adapter / SAID).read_bytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import shutil
 import tempfile
@@ -177,4 +178,6 @@ def _noise(compared: Reference) -> str:
 
 def _agreed(agreed: Agreement) -> str:
     share = agreed.shared / agreed.tokens if agreed.tokens else 1
-    return f"{agreed.equal} of {agreed.prompts} greedy answers equal, {share:.0%} of their tokens before a difference"
+    # Downwards: what differs is not all equal.
+    whole = math.floor(100 * share)
+    return f"{agreed.equal} of {agreed.prompts} greedy answers equal, {whole}% of their tokens before a difference"

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from curate.run import Run, Step, flag_words
+from curate_train.adapter import adapter_of
 from curate_train.export import models, other_trainers, rows
 from curate_train.export.made import SUMMARY, Made
 
@@ -41,9 +42,7 @@ def _reads(form: str, run: Run, config: Config) -> Sequence[Path]:
     if form == "openai":
         # Rows that are read by other columns are other samples, by which split.json names them.
         return [run / "split" / name for name in ("train.jsonl", "val.jsonl", "split.json")]
-    other = config.get("adapter")
-    adapter = run.source(other) if other else run / "train" / "adapter"
-    found = [adapter, run / "train" / "train.json", run / "tokens" / "tokens.json"]
+    found = [adapter_of(run, config.get("adapter")), run / "train" / "train.json", run / "tokens" / "tokens.json"]
     return [*found, *_reads("openai", run, config)] if form == "llama-factory" else found
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import CurateError
 from curate.run.data import found_name
-from curate_train.adapter import BASE, refuse_another_base, text_shape
+from curate_train.adapter import BASE, adapter_of, refuse_another_base, refuse_no_adapter, text_shape
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,10 +71,10 @@ class Trained:
 
 def read_trained(run: Run, other: str | None = None) -> Trained:
     """What the run's steps tokens and train made; `other` is an adapter to take in the place of the run's own, a folder
-    as the manifest names it.
+    or a run as the manifest names it.
 
     Raises:
-        CurateError: nothing was trained, or the base is not there any more or has changed.
+        CurateError: nothing was trained, there is no adapter, or the base is not there any more or has changed.
     """
     try:
         summary = json.loads((run / "train" / "train.json").read_bytes())
@@ -82,7 +82,8 @@ def read_trained(run: Run, other: str | None = None) -> Trained:
     except FileNotFoundError as error:
         raise CurateError(f"{run.folder}: nothing was trained yet; run: curate train {run.folder}") from error
     base = run.source(summary["model"]["name"])
-    adapter = run.source(other) if other else run / "train" / "adapter"
+    adapter = adapter_of(run, other)
+    refuse_no_adapter(adapter)
     refuse_another_base(adapter, base)
     own = json.loads((adapter / BASE).read_bytes())
     record = run.record("tokens")
