@@ -130,7 +130,9 @@ def a_log(run: Run, steps: int, of: int = 10, folder: str = "fit") -> Path:
         lines.append({"step": step, "steps": of, "loss": 4.0 - step / 10, **STEP, "seconds": 3.0 * step})
     (inner / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     config = {"recipe": "quick", "model": "m"}
-    (run / "checkpoints/training.json").write_text(json.dumps({"config": config, "reads": {}, "base": {}}))
+    (run / "checkpoints/training.json").write_text(
+        json.dumps({"config": {**config, "sweep": None}, "reads": {}, "base": {}})
+    )
     return inner
 
 

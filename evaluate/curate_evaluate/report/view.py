@@ -166,7 +166,9 @@ def training(report: Mapping[str, Any], picture: Picture) -> str:
         said += f" Kept: step {found['kept']:,} of {last:,}, with a validation loss of {kept:.3f}."
     drawn = plots.losses(learned, held_out, found["kept"], ends, last)
     ticks = [ends[1] * (ends[0] / ends[1]) ** (i / plots.TICKS) for i in range(plots.TICKS + 1)]
-    written = next(found for n in range(2, 12) if len(set(found := [f"{tick:.{n}g}" for tick in ticks])) == len(ticks))
+    digits = (2, 3, 4, 5, 6, 9)  # so many that no two ticks read alike
+    all_written = ([f"{tick:.{count}g}" for tick in ticks] for count in digits)
+    written = next((words for words in all_written if len(set(words)) == len(words)), [])
     keys = ["training", *(["validation"] if held_out else [])]
     return (
         '<figure class="c-curves">'
