@@ -56,12 +56,13 @@ def _changed(run: Run) -> dict[Any, dict[str, Any]]:
 def _places(run: Run, prefix: str, changed: dict[Any, dict[str, Any]]) -> tuple[str, list[Part]]:
     """The id, and the parts of the data that have it or got it when they were changed: several for equal rows."""
     found: dict[str, list[Part]] = {}
+    starts = (prefix, f"v1:{prefix}", f"raw-{prefix}")
     for row in run_rows(run):
         for part in row.parts:
             change = changed.get(part.place[:3])
             ids = [str(change["sample_id"])] if change else []
             for sample_id in [*ids, str(part.place.sample_id)]:
-                if sample_id.startswith((prefix, f"v1:{prefix}", f"raw-{prefix}")):
+                if sample_id.startswith(starts):
                     found.setdefault(sample_id, []).append(part)
                     break
     if len(found) == 1:
@@ -69,7 +70,7 @@ def _places(run: Run, prefix: str, changed: dict[Any, dict[str, Any]]) -> tuple[
     data = ", ".join(source.path for source in run_inputs(run, run.config("check")))
     if not found:
         for split in _rows_of_split(run):
-            if split["sample_id"].startswith((prefix, f"v1:{prefix}", f"raw-{prefix}")):
+            if split["sample_id"].startswith(starts):
                 place = f"split/{split['split']}.jsonl:{split['line']}"
                 raise CurateError(f"{split['sample_id']}: in {place}, and in {data} no more, which changed since")
         raise CurateError(f"no row of {data} has an id that starts with {prefix!r}; ids are in split/split.json")

@@ -68,7 +68,11 @@ def adapter_of(run: Run, other: str | None) -> Path:
     """The folder of the run's adapter, or of another one, as the manifest names it: its folder, or that of its run."""
     if not other:
         return run / "train" / "adapter"
-    folder = run.source(other)
+    return adapter_in(run.source(other))
+
+
+def adapter_in(folder: Path) -> Path:
+    """The folder of an adapter, or that of the adapter of a run."""
     inner = folder / "train" / "adapter"
     return inner if inner.is_dir() and not (folder / "adapter_config.json").exists() else folder
 

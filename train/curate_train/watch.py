@@ -12,6 +12,7 @@ from transformers import TrainerCallback
 
 from curate.errors import CurateError
 from curate_train.memory import in_use
+from curate_train.trainer import NotFinite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,8 +85,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             )
         squares = torch.stack([p.grad.float().square().sum() for p in trainable.values() if p.grad is not None])
         if not torch.isfinite(squares.sum()):
-            from curate_train.trainer import NotFinite
-
             raise NotFinite(state.global_step + 1, f"the gradient of {', '.join(self.rows)} is not finite")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -129,8 +128,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.measured = state.global_step
         loss = self.validate()
         if loss is not None and not math.isfinite(loss):
-            from curate_train.trainer import NotFinite
-
             raise NotFinite(state.global_step, f"the validation loss after {', '.join(self.rows)} is {loss}")
         control.should_save = True
         if loss is None:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from curate.errors import CurateError
 from curate.run import file_hash
-from curate_train.adapter import BASE
+from curate_train.adapter import BASE, adapter_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,8 +106,7 @@ def read_adapter(folder: Path) -> Adapter:
     Raises:
         CurateError: no adapter there, or one of another kind than LoRA.
     """
-    inner = folder / "train" / "adapter"
-    folder = inner if inner.is_dir() and not (folder / CONFIG).exists() else folder
+    folder = adapter_in(folder)
     try:
         config = json.loads((folder / CONFIG).read_bytes())
         with safe_open(folder / WEIGHTS, framework="pt") as file:
